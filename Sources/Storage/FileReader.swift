@@ -1,0 +1,75 @@
+import Foundation
+
+/// A file read piece by piece from anywhere inside it.
+///
+/// Other than a ``MappedFile``, a file that is cut short while it is open is an error here and not
+/// a fault, so it suits files that nobody vouches for.
+package final class FileReader: Sendable {
+  package let path: String
+  /// The number of bytes when the file was opened.
+  package let size: Int
+  private let descriptor: Int32
+
+  /// Opens an existing file.
+  ///
+  /// - Throws: `Failure` of kind `inputOutput`, also for what is not an ordinary file.
+  package init(path: String) throws(Failure) {
+    // Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
+    descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw .inputOutput("read", path, errno: errno) }
+    var status = stat()
+    var code: Int32 = 0
+    if unsafe fstat(descriptor, &status) != 0 {
+      code = errno
+    } else if status.st_mode & S_IFMT != S_IFREG {
+      code = status.st_mode & S_IFMT == S_IFDIR ? EISDIR : EINVAL
+    }
+    guard code == 0 else {
+      close(descriptor)
+      throw .inputOutput("read", path, errno: code)
+    }
+    self.path = path
+    size = Int(status.st_size)
+  }
+
+  deinit { close(descriptor) }
+
+  /// Fills `bytes` from `offset` on. Safe to call from several threads at once.
+  ///
+  /// - Throws: `Failure`: `data` when the file ends before that, else `inputOutput`.
+  package func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(Failure) {
+    var done = 0
+    while done < bytes.count {
+      let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[done...])
+      let count = unsafe pread(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw .inputOutput("read", path, errno: errno)
+      }
+      guard count > 0 else {
+        throw .data("\(path) ends at byte \(offset + done), before byte \(offset + bytes.count)")
+      }
+      done += count
+    }
+  }
+
+  /// The `count` bytes from `offset` on.
+  ///
+  /// - Throws: `Failure`: `data` when the file ends before that, else `inputOutput`.
+  package func read(_ count: Int, at offset: Int) throws(Failure) -> [UInt8] {
+    guard offset >= 0, count >= 0, count <= size - offset else {
+      throw .data("\(path) ends at byte \(size), before byte \(offset) + \(count)")
+    }
+    var failure: Failure?
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      do throws(Failure) {
+        unsafe try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+        filled = count
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+}

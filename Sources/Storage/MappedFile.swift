@@ -1,0 +1,71 @@
+import Foundation
+
+/// A file mapped into memory, read-only or to be filled.
+///
+/// Pages come from the operating system's cache, so a mapped dataset costs no memory of the
+/// process beyond what is being read.
+@safe
+package final class MappedFile: Sendable {
+  package let path: String
+  /// The whole file; valid as long as this object lives.
+  package nonisolated(unsafe) let bytes: UnsafeMutableRawBufferPointer
+
+  /// Maps an existing file for reading.
+  ///
+  /// - Throws: `Failure` of kind `inputOutput`.
+  package init(reading path: String) throws(Failure) {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .inputOutput("read", path, errno: errno) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else {
+      throw .inputOutput("read", path, errno: errno)
+    }
+    self.path = path
+    unsafe bytes = try Self.map(descriptor, Int(status.st_size), PROT_READ, path)
+  }
+
+  /// Creates a file of `count` zero bytes and maps it for writing; it must not exist yet.
+  ///
+  /// The space is reserved at once, so a full disk is an error here and not a fault later.
+  ///
+  /// - Throws: `Failure` of kind `inputOutput`.
+  package init(creating path: String, count: Int) throws(Failure) {
+    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw .inputOutput("create", path, errno: errno) }
+    defer { close(descriptor) }
+    if count > 0 {
+      let code = posix_fallocate(descriptor, 0, off_t(count))
+      guard code == 0 else { throw .inputOutput("write", path, errno: code) }
+    }
+    self.path = path
+    unsafe bytes = try Self.map(descriptor, count, PROT_READ | PROT_WRITE, path)
+  }
+
+  deinit {
+    if unsafe bytes.count > 0 { unsafe munmap(bytes.baseAddress, bytes.count) }
+  }
+
+  /// The file's bytes for reading.
+  package var readOnly: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(bytes) }
+
+  /// Waits until what was written through the mapping is on the disk.
+  ///
+  /// - Throws: `Failure` of kind `inputOutput`.
+  package func synchronize() throws(Failure) {
+    guard unsafe !bytes.isEmpty else { return }
+    guard unsafe msync(bytes.baseAddress, bytes.count, MS_SYNC) == 0 else {
+      throw .inputOutput("write", path, errno: errno)
+    }
+  }
+
+  private static func map(
+    _ descriptor: Int32, _ count: Int, _ protection: Int32, _ path: String
+  ) throws(Failure) -> UnsafeMutableRawBufferPointer {
+    // An empty file has nothing to map, and mmap refuses it.
+    guard count > 0 else { return unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0) }
+    let address = unsafe mmap(nil, count, protection, MAP_SHARED, descriptor, 0)
+    guard unsafe address != MAP_FAILED else { throw .inputOutput("map", path, errno: errno) }
+    return unsafe UnsafeMutableRawBufferPointer(start: address, count: count)
+  }
+}
