@@ -1,0 +1,31 @@
+import Fabric
+import Foundation
+import MPI
+import TestSupport
+
+// What the tests start under mpirun: RankChecks <check> <parameter> [maximum count]. It ends with
+// code 0 when the check holds on all ranks, and says on the standard error stream what did not.
+
+/// A check failed, or was asked to.
+struct CheckFailure: Error, CustomStringConvertible {
+  let description: String
+}
+
+let arguments = Array(CommandLine.arguments.dropFirst())
+guard arguments.count >= 2 else {
+  writeToStandardError(line: "usage: RankChecks <check> <parameter> [maximum count]")
+  exit(64)
+}
+do {
+  try withMPI(
+    maximumCount: arguments.count > 2 ? Int(arguments[2]) ?? 0 : Int(Int32.max),
+    verifiesCalls: arguments[0] != "behaviour-unverified"
+  ) { world in
+    try RankCheck(world: world, parameter: arguments[1]).run(arguments[0])
+  } onError: { error, rank, host in
+    ("rank \(rank) on \(host): \(error)", 3)
+  }
+} catch {
+  writeToStandardError(line: "\(error)")
+  exit(70)
+}
