@@ -1,0 +1,37 @@
+internal import COpenBLAS
+
+/// Dense matrix products through OpenBLAS, one thread.
+///
+/// For the layers of backbones with dense parts. Callers run one product per shard, so that the
+/// shapes, and with them the rounding, do not depend on the number of ranks.
+package enum MatrixProduct {
+  /// Keeps OpenBLAS to the calling thread; ranks are the only parallelism. Call once at start.
+  package static func useOneThread() { openblas_set_num_threads(1) }
+
+  /// `c ← a · b + scale · c`, with `a` or `b` transposed on request; all row-major.
+  ///
+  /// - Parameters:
+  ///   - rows: `M`.
+  ///   - columns: `N`.
+  ///   - inner: `K`; with 0 the product is zero.
+  ///   - a: `(M, K)`, or `(K, M)` when `transposeA`.
+  ///   - b: `(K, N)`, or `(N, K)` when `transposeB`.
+  ///   - c: `(M, N)`.
+  ///   - scale: 0 overwrites `c`, 1 adds to it.
+  ///   - transposeA: Whether `a` is stored transposed.
+  ///   - transposeB: Whether `b` is stored transposed.
+  /// - Complexity: O(M · N · K).
+  package static func multiply(
+    rows: Int, columns: Int, inner: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    into c: UnsafeMutablePointer<Float>, scale: Float = 0, transposeA: Bool = false,
+    transposeB: Bool = false
+  ) {
+    guard rows > 0, columns > 0 else { return }
+    guard let m = Int32(exactly: rows), let n = Int32(exactly: columns),
+      let k = Int32(exactly: inner)
+    else { preconditionFailure("a matrix of a microbatch has fewer than 2³¹ rows and columns") }
+    unsafe cblas_sgemm(
+      CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans,
+      m, n, k, 1, a, max(1, transposeA ? m : k), b, max(1, transposeB ? k : n), scale, c, n)
+  }
+}

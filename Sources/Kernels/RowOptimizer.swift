@@ -1,0 +1,213 @@
+/// One step of a first-order optimizer on some rows of a table: gradient, state and weights of a
+/// row are read once.
+///
+/// *Lazy*: a row without a gradient is left alone, with its moments. Weight decay is L2 with
+/// catching up: a touched row's gradient gets `decay · n · weight`, where `n` counts the steps since
+/// the row was last touched, so that rare rows are pulled to zero as strongly over a run as frequent
+/// ones. See docs/decisions/0004-lazy-row-optimizers.md.
+package enum RowOptimizer: Equatable, Sendable {
+  /// `θ ← θ − rate · g`.
+  case gradientDescent
+  /// `s ← s + g²;  θ ← θ − rate · g / (√s + ε)`. Duchi, Hazan, Singer, JMLR 2011.
+  case adagrad
+  /// As `adagrad` with one `s` per row, the mean of `g²` over its columns. Mudigere et al., ISCA
+  /// 2022, section 4.
+  case rowwiseAdagrad
+  /// `m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  θ ← θ − rate · m̂ / (√v̂ + ε)` with
+  /// `m̂ = m / (1−β₁ᵗ)`, `v̂ = v / (1−β₂ᵗ)`. Kingma and Ba, ICLR 2015.
+  case adam
+
+  /// Floats of state per row and moment, for rows of `stride` floats.
+  package func stateCounts(stride: Int) -> [Int] {
+    switch self {
+    case .gradientDescent: []
+    case .adagrad: [stride]
+    case .rowwiseAdagrad: [1]
+    case .adam: [stride, stride]
+    }
+  }
+
+  /// The constants of one step.
+  package struct Step: Equatable, Sendable {
+    package var rate: Float
+    package var decay: Float
+    package var beta1: Float = 0.9
+    package var beta2: Float = 0.999
+    package var epsilon: Float
+    /// `1 − β₁ᵗ` and `1 − β₂ᵗ`.
+    package var correction1: Float = 1
+    package var correction2: Float = 1
+    /// The step, counted from 1.
+    package var number: UInt32
+
+    /// The constants of the `number`-th step of a run, counted from 1.
+    package init(_ optimizer: RowOptimizer, rate: Double, decay: Double, number: Int) {
+      self.rate = Float(rate)
+      self.number = UInt32(truncatingIfNeeded: number)
+      self.decay = Float(decay)
+      epsilon = optimizer == .adam ? 1e-8 : 1e-10
+      // Powers by squaring in Double: no library whose last digit may differ. Of the rounded β, or
+      // the corrections would not undo the weights of the moments: 1 − 0.999 loses 5 digits.
+      correction1 = Float(1 - power(Double(beta1), number))
+      correction2 = Float(1 - power(Double(beta2), number))
+    }
+  }
+
+  /// The rows one call updates.
+  @safe
+  package struct Rows {
+    /// `(count)`: rows of the table; row `r` has its weights at `weights + (r − weightOffset) ·
+    /// stride` and its state at `(r − stateOffset)`.
+    package var index: UnsafePointer<UInt32>
+    package var count: Int
+    /// `(count, stride)`.
+    package var gradients: UnsafePointer<Float>
+    package var weights: UnsafeMutablePointer<Float>
+    package var weightOffset: Int
+    /// One per state of the optimizer.
+    package var firstState: UnsafeMutablePointer<Float>?
+    package var secondState: UnsafeMutablePointer<Float>?
+    package var stateOffset: Int
+    /// The step that last updated each row, 0 for none; indexed like the state. Without it every
+    /// step decays a touched row once.
+    package var lastSteps: UnsafeMutablePointer<UInt32>?
+    /// Columns that carry values, for the mean of `rowwiseAdagrad`.
+    package var columns: Int
+    package var stride: Int
+
+    package init(
+      index: UnsafePointer<UInt32>, count: Int, gradients: UnsafePointer<Float>,
+      weights: UnsafeMutablePointer<Float>, weightOffset: Int,
+      firstState: UnsafeMutablePointer<Float>?, secondState: UnsafeMutablePointer<Float>?,
+      stateOffset: Int, lastSteps: UnsafeMutablePointer<UInt32>? = nil, columns: Int, stride: Int
+    ) {
+      unsafe self.index = unsafe index
+      self.count = count
+      unsafe self.gradients = unsafe gradients
+      unsafe self.weights = unsafe weights
+      self.weightOffset = weightOffset
+      unsafe self.firstState = unsafe firstState
+      unsafe self.secondState = unsafe secondState
+      self.stateOffset = stateOffset
+      unsafe self.lastSteps = lastSteps
+      self.columns = columns
+      self.stride = stride
+    }
+
+    /// The weight of the decay in the gradient of a row, and the end of its rest.
+    ///
+    /// A row that was never touched holds initial values; its decay starts with its first gradient.
+    @inline(__always)
+    fileprivate func decay(of row: Int, at step: Step) -> SIMD8<Float> {
+      guard let lastSteps = unsafe lastSteps else { return SIMD8(repeating: step.decay) }
+      let slot = unsafe Int(index[row]) &- stateOffset
+      let last = unsafe lastSteps[slot]
+      unsafe lastSteps[slot] = step.number
+      return SIMD8(repeating: step.decay * Float(last == 0 ? 1 : step.number &- last))
+    }
+  }
+
+  /// Updates weights and state of `rows`.
+  ///
+  /// - Complexity: O(count · stride); no allocation, no communication.
+  package func apply(_ step: Step, to rows: Rows) {
+    switch unsafe (self, rows.firstState, rows.secondState) {
+    case (.gradientDescent, _, _): descend(step, rows)
+    case (.adagrad, let sums?, _): unsafe adagrad(step, rows, sums)
+    case (.rowwiseAdagrad, let sums?, _): unsafe rowwiseAdagrad(step, rows, sums)
+    case (.adam, let first?, let second?): unsafe adam(step, rows, first, second)
+    default: preconditionFailure("the optimizer's state is missing")
+    }
+  }
+
+  private func descend(_ step: Step, _ rows: Rows) {
+    let rate = SIMD8(repeating: step.rate)
+    for row in 0..<rows.count {
+      let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
+      let gradient = unsafe rows.gradients + row &* rows.stride
+      let decay = rows.decay(of: row, at: step)
+      for column in stride(from: 0, to: rows.stride, by: 8) {
+        let weight = unsafe load8(weights + column)
+        let g = unsafe load8(gradient + column).addingProduct(decay, weight)
+        unsafe store8(weight - rate * g, weights + column)
+      }
+    }
+  }
+
+  private func adagrad(_ step: Step, _ rows: Rows, _ sums: UnsafeMutablePointer<Float>) {
+    let rate = SIMD8(repeating: step.rate)
+    let epsilon = SIMD8(repeating: step.epsilon)
+    for row in 0..<rows.count {
+      let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
+      let sums = unsafe sums + (Int(rows.index[row]) &- rows.stateOffset) &* rows.stride
+      let gradient = unsafe rows.gradients + row &* rows.stride
+      let decay = rows.decay(of: row, at: step)
+      for column in stride(from: 0, to: rows.stride, by: 8) {
+        let weight = unsafe load8(weights + column)
+        let g = unsafe load8(gradient + column).addingProduct(decay, weight)
+        let sum = unsafe load8(sums + column).addingProduct(g, g)
+        unsafe store8(sum, sums + column)
+        unsafe store8(weight - rate * g / (sum.squareRoot() + epsilon), weights + column)
+      }
+    }
+  }
+
+  private func rowwiseAdagrad(_ step: Step, _ rows: Rows, _ sums: UnsafeMutablePointer<Float>) {
+    for row in 0..<rows.count {
+      let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
+      let gradient = unsafe rows.gradients + row &* rows.stride
+      let decay = rows.decay(of: row, at: step)
+      var squares = SIMD8<Float>.zero
+      for column in stride(from: 0, to: rows.stride, by: 8) {
+        let g = unsafe load8(gradient + column).addingProduct(decay, load8(weights + column))
+        squares = squares.addingProduct(g, g)
+      }
+      let slot = unsafe Int(rows.index[row]) &- rows.stateOffset
+      unsafe sums[slot] += horizontalSum(squares) / Float(rows.columns)
+      let rate = unsafe SIMD8(repeating: step.rate / (sums[slot].squareRoot() + step.epsilon))
+      for column in stride(from: 0, to: rows.stride, by: 8) {
+        let weight = unsafe load8(weights + column)
+        let g = unsafe load8(gradient + column).addingProduct(decay, weight)
+        unsafe store8(weight - rate * g, weights + column)
+      }
+    }
+  }
+
+  private func adam(
+    _ step: Step, _ rows: Rows, _ first: UnsafeMutablePointer<Float>,
+    _ second: UnsafeMutablePointer<Float>
+  ) {
+    // rate · m̂ / (√v̂ + ε) = (rate · √c₂ / c₁) · m / (√v + ε√c₂), with c the corrections.
+    let root = step.correction2.squareRoot()
+    let rate = SIMD8(repeating: step.rate * root / step.correction1)
+    let epsilon = SIMD8(repeating: step.epsilon * root)
+    let (beta1, beta2) = (SIMD8(repeating: step.beta1), SIMD8(repeating: step.beta2))
+    let (new1, new2) = (SIMD8(repeating: 1 - step.beta1), SIMD8(repeating: 1 - step.beta2))
+    for row in 0..<rows.count {
+      let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
+      let state = unsafe (Int(rows.index[row]) &- rows.stateOffset) &* rows.stride
+      let gradient = unsafe rows.gradients + row &* rows.stride
+      let decay = rows.decay(of: row, at: step)
+      for column in stride(from: 0, to: rows.stride, by: 8) {
+        let weight = unsafe load8(weights + column)
+        let g = unsafe load8(gradient + column).addingProduct(decay, weight)
+        let m = unsafe (new1 * g).addingProduct(beta1, load8(first + state + column))
+        let v = unsafe (new2 * g * g).addingProduct(beta2, load8(second + state + column))
+        unsafe store8(m, first + state + column)
+        unsafe store8(v, second + state + column)
+        unsafe store8(weight - rate * m / (v.squareRoot() + epsilon), weights + column)
+      }
+    }
+  }
+}
+
+/// `base` to a whole power, by squaring.
+private func power(_ base: Double, _ exponent: Int) -> Double {
+  var (result, square, rest) = (1.0, base, exponent)
+  while rest > 0 {
+    if rest & 1 == 1 { result *= square }
+    square *= square
+    rest >>= 1
+  }
+  return result
+}
