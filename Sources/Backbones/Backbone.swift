@@ -1,0 +1,96 @@
+package import Kernels
+package import Sharding
+
+/// A model that scores (user, item) pairs from embedding rows and dense parameters.
+///
+/// The training step gathers rows, calls ``forward(_:_:into:)``, lets an objective turn scores
+/// into derivatives, calls ``backward(_:_:scoreGradients:into:)``, and carries the gradients to the
+/// owners of the rows. A backbone never sees a rank: it works on the shards it is given, one
+/// microbatch per shard, so that its matrix shapes and its sums do not depend on the ranks.
+///
+/// How each of the seven backbones fits is written down in docs/decisions/0006-backbones.md.
+package protocol Backbone: AnyObject {
+  /// The layout of a row of the user table.
+  var userLayout: RowLayout { get }
+  /// The layout of a row of the item table.
+  var itemLayout: RowLayout { get }
+  /// The dense parameters, which every rank holds, in the order of the files.
+  var denseTensors: [DenseTensor] { get }
+  /// Floats of all dense parameters with their padding, a multiple of 8.
+  var denseCount: Int { get }
+
+  /// Item rows that one row of a batch reads: 1, or more for a model of sequences.
+  var itemReferencesPerRow: Int { get }
+
+  /// Whether the backward pass needs what the last forward pass left behind (activations of dense
+  /// layers), so that a forward pass of the same rows must come right before it.
+  var keepsIntermediates: Bool { get }
+
+  /// Writes which item rows the rows of a batch read, `(B, itemReferencesPerRow)`.
+  func writeItemReferences(of batch: RowBatch, into references: UnsafeMutablePointer<UInt32>)
+
+  /// Fills rows of the user table that are held with their initial values.
+  ///
+  /// - Parameters:
+  ///   - table: The rows, zero so far.
+  ///   - firstRow: The number in the whole job of the table's row 0.
+  ///   - seed: The run's seed; values are keyed by it and the row number.
+  func initializeUsers(_ table: RowTable, firstRow: Int, seed: UInt64)
+  /// As ``initializeUsers(_:firstRow:seed:)``, for the item table.
+  func initializeItems(_ table: RowTable, firstRow: Int, seed: UInt64)
+  /// Fills the dense parameters, `(denseCount)`, zero so far, with their initial values.
+  func initializeDense(_ dense: UnsafeMutablePointer<Float>, seed: UInt64)
+
+  /// Writes one score per row of the batch.
+  ///
+  /// - Parameters:
+  ///   - batch: The rows.
+  ///   - parameters: Where their parameters are.
+  ///   - scores: `(B)`, overwritten.
+  /// - Throws: What an exchange inside a layer throws.
+  func forward(
+    _ batch: RowBatch, _ parameters: BatchParameters, into scores: UnsafeMutablePointer<Float>
+  ) throws
+
+  /// Writes the gradients of the sum of `scoreGradients · score`.
+  ///
+  /// When ``keepsIntermediates``, called right after ``forward(_:_:into:)`` with the same batch and
+  /// parameters.
+  ///
+  /// - Parameters:
+  ///   - batch: The rows.
+  ///   - parameters: Where their parameters are.
+  ///   - scoreGradients: `(B)`: δ.
+  ///   - gradients: Overwritten.
+  /// - Throws: What an exchange inside a layer throws.
+  func backward(
+    _ batch: RowBatch, _ parameters: BatchParameters, scoreGradients: UnsafePointer<Float>,
+    into gradients: BatchGradients
+  ) throws
+}
+
+extension Backbone {
+  package var itemReferencesPerRow: Int { 1 }
+  package var keepsIntermediates: Bool { false }
+
+  package func writeItemReferences(
+    of batch: RowBatch, into references: UnsafeMutablePointer<UInt32>
+  ) {
+    unsafe references.update(from: batch.items, count: batch.count)
+  }
+}
+
+/// One named part of the dense parameters.
+package struct DenseTensor: Equatable, Sendable {
+  /// The name in model files.
+  package let name: String
+  package let shape: [Int]
+  /// Where it starts in the dense parameters.
+  package let offset: Int
+
+  package init(name: String, shape: [Int], offset: Int) {
+    self.name = name
+    self.shape = shape
+    self.offset = offset
+  }
+}

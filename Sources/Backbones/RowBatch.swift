@@ -1,0 +1,83 @@
+package import Kernels
+import Sharding
+
+/// One rank's rows of one step, shard after shard.
+@safe
+package struct RowBatch {
+  /// `(B)`: rows of this rank's user table.
+  package let users: UnsafePointer<UInt32>
+  /// `(B)`: rows of the item table, numbered over the whole job.
+  package let items: UnsafePointer<UInt32>
+  /// `B`.
+  package let count: Int
+  /// Which rows belong to which shard.
+  package let runs: ShardRuns
+
+  package init(
+    users: UnsafePointer<UInt32>, items: UnsafePointer<UInt32>, count: Int, runs: ShardRuns
+  ) {
+    unsafe self.users = unsafe users
+    unsafe self.items = unsafe items
+    self.count = count
+    self.runs = runs
+  }
+}
+
+/// Where a batch finds its parameters: the tables themselves, or compact copies of the touched
+/// rows (fetched from other ranks, or shifted by a virtual step).
+@safe
+package struct BatchParameters {
+  /// The user row of each row of the batch.
+  package let users: WeightedProduct.Side
+  /// The item row of each item reference of the batch.
+  package let items: WeightedProduct.Side
+  /// `(denseCount)`.
+  package let dense: UnsafePointer<Float>
+
+  package init(
+    users: WeightedProduct.Side, items: WeightedProduct.Side, dense: UnsafePointer<Float>
+  ) {
+    self.users = users
+    self.items = items
+    unsafe self.dense = unsafe dense
+  }
+}
+
+/// The gradients of one rank's batch, with the groupings that produce them.
+@safe
+package final class BatchGradients {
+  /// The batch grouped by user.
+  package let userSegments: SegmentSort
+  /// The item references of the batch grouped by item.
+  package let itemSegments: SegmentSort
+  /// `(userSegments.segmentCount, stride)`: complete, since a user lives on one rank.
+  package let userRows: AlignedBuffer<Float>
+  /// Partial sums per item and block of shards, for the owners of the items.
+  package let itemPartials: PartialRows
+  /// `(S', denseCount)`: per shard; belongs to the reduction that adds them.
+  package let denseLeaves: UnsafeMutablePointer<Float>
+  /// Whether sums follow the shard tree.
+  package let isOrdered: Bool
+  /// The stack for item rows.
+  package let scratch: TreeScratch
+
+  /// - Parameters:
+  ///   - capacity: Rows of the largest batch.
+  ///   - backbone: Decides layouts.
+  ///   - shardCount: `S`.
+  ///   - ordered: Whether sums follow the shard tree.
+  ///   - denseLeaves: Where dense gradients go.
+  package init(
+    capacity: Int, backbone: any Backbone, shardCount: Int, ordered: Bool,
+    denseLeaves: UnsafeMutablePointer<Float>
+  ) {
+    let references = capacity * backbone.itemReferencesPerRow
+    userSegments = SegmentSort(capacity: capacity)
+    itemSegments = SegmentSort(capacity: references)
+    userRows = AlignedBuffer(count: capacity * backbone.userLayout.stride)
+    itemPartials = PartialRows(capacity: references, stride: backbone.itemLayout.stride)
+    unsafe self.denseLeaves = unsafe denseLeaves
+    isOrdered = ordered
+    scratch = TreeScratch(stride: backbone.itemLayout.stride, shardCount: shardCount)
+  }
+}

@@ -1,0 +1,287 @@
+package import Fabric
+package import Kernels
+
+/// Rows of one table with their row numbers, as one rank sees them; valid until the next call of
+/// the exchange that made it.
+@safe
+package struct KeyedRows {
+  /// `(count)`, ascending.
+  package let keys: UnsafePointer<UInt32>
+  /// `(count, stride)`.
+  package let rows: UnsafePointer<Float>
+  package let count: Int
+
+  package init(keys: UnsafePointer<UInt32>, rows: UnsafePointer<Float>, count: Int) {
+    unsafe self.keys = unsafe keys
+    unsafe self.rows = unsafe rows
+    self.count = count
+  }
+}
+
+/// The three moves of a distributed table: row numbers to their owners, rows back, gradients to
+/// owners. And a fourth for replicated tables: owners' rows to everybody.
+///
+/// On one rank nothing is copied. All buffers stay; after warm-up no call allocates.
+@safe
+package final class RowExchange {
+  private let group: any ProcessGroup
+  private let ownership: RowOwnership
+  private let stride: Int
+  private let isOrdered: Bool
+  private let scratch: TreeScratch
+  private let owned: Range<Int>
+
+  // Counts travel in a message of their own: one Int64 per rank.
+  private let countParts: Partition
+  private let sendCounts: AlignedBuffer<Int64>
+  private let receiveCounts: AlignedBuffer<Int64>
+  private var keyParts: Partition
+  private var sendParts: Partition
+  private var receiveParts: Partition
+  private let sendBytes = ScratchBuffer<UInt8>()
+  private let receiveBytes = ScratchBuffer<UInt8>()
+
+  private let partialKeys = ScratchBuffer<UInt32>()
+  private let partialBlocks = ScratchBuffer<UInt32>()
+  private let partialRows = ScratchBuffer<Float>()
+  private var merger = SegmentSort(capacity: 0)
+  private let mergedKeys = ScratchBuffer<UInt32>()
+  private let mergedRows = ScratchBuffer<Float>()
+  private let spreadKeys = ScratchBuffer<UInt32>()
+  private let spreadRows = ScratchBuffer<Float>()
+  private let ownRows = ScratchBuffer<Float>()
+
+  /// - Parameters:
+  ///   - group: The ranks.
+  ///   - ownership: Who owns which rows.
+  ///   - stride: Floats per row.
+  ///   - shardCount: `S`.
+  ///   - ordered: Whether sums follow the shard tree.
+  package init(
+    group: any ProcessGroup, ownership: RowOwnership, stride: Int, shardCount: Int, ordered: Bool
+  ) {
+    self.group = group
+    self.ownership = ownership
+    self.stride = stride
+    isOrdered = ordered
+    scratch = TreeScratch(stride: stride, shardCount: shardCount)
+    owned = ownership.rows(of: group.rank)
+    countParts = Partition(parts: group.size, of: MemoryLayout<Int64>.stride)
+    sendCounts = AlignedBuffer(count: group.size)
+    receiveCounts = AlignedBuffer(count: group.size)
+    keyParts = Partition(parts: group.size, of: 0)
+    sendParts = keyParts
+    receiveParts = keyParts
+  }
+
+  // MARK: Gradients to owners
+
+  /// Sends partial sums to the owners of their rows and adds what arrives, along the shard tree.
+  ///
+  /// - Parameter partials: This rank's partial sums, ascending.
+  /// - Returns: The complete sums of the rows this rank owns that any rank touched.
+  /// - Throws: What the group throws.
+  /// - Complexity: two collectives; each rank sends at most one row per distinct row it touched
+  ///   and block of shards it owns, `8 + 4 · stride` bytes each.
+  package func reduceToOwners(_ partials: PartialRows) throws -> KeyedRows {
+    guard group.size > 1 else {
+      // One rank has one block: its partial sums are the sums.
+      return unsafe KeyedRows(
+        keys: partials.keys.pointer, rows: partials.rows.pointer, count: partials.count)
+    }
+    let bytesPerRow = 8 + 4 * stride
+    unsafe ownership.partition(partials.keys.pointer, count: partials.count, into: &keyParts)
+    let received = try exchangeCounts()
+    sendParts.set { keyParts.counts[$0] * bytesPerRow }
+    receiveParts.set { unsafe Int(receiveCounts.pointer[$0]) * bytesPerRow }
+    pack(partials)
+    try exchangeBytes()
+    unpackPartials(received)
+    if received > merger.order.count { merger = SegmentSort(capacity: received + received / 4) }
+    unsafe merger.sort(partialKeys.pointer, count: received, bound: owned.count)
+    let sums = unsafe mergedRows.reserve(merger.segmentCount * stride)
+    unsafe PartialSums.merge(
+      segments: merger, rows: partialRows.pointer, blocks: partialBlocks.pointer,
+      ordered: isOrdered, scratch: scratch, sums: sums)
+    let keys = unsafe mergedKeys.reserve(merger.segmentCount)
+    for segment in 0..<merger.segmentCount {
+      unsafe keys[segment] = unsafe merger.segmentKeys.pointer[segment] &+ UInt32(owned.lowerBound)
+    }
+    return unsafe KeyedRows(keys: keys, rows: sums, count: merger.segmentCount)
+  }
+
+  /// Each destination gets its keys, its blocks, its rows.
+  private func pack(_ partials: PartialRows) {
+    let bytes = unsafe UnsafeMutableRawPointer(sendBytes.reserve(sendParts.total))
+    for rank in 0..<group.size {
+      let (start, count) = (keyParts.offsets[rank], keyParts.counts[rank])
+      let target = unsafe bytes + sendParts.offsets[rank]
+      unsafe target.copyMemory(from: partials.keys.pointer + start, byteCount: 4 * count)
+      unsafe (target + 4 * count).copyMemory(
+        from: partials.blocks.pointer + start, byteCount: 4 * count)
+      unsafe (target + 8 * count).copyMemory(
+        from: partials.rows.pointer + start * stride, byteCount: 4 * count * stride)
+    }
+  }
+
+  /// Keys become relative to the owned range, which keeps the sort short.
+  private func unpackPartials(_ total: Int) {
+    let keys = unsafe partialKeys.reserve(total)
+    let blocks = unsafe partialBlocks.reserve(total)
+    let rows = unsafe partialRows.reserve(total * stride)
+    let bytes = unsafe UnsafeRawPointer(receiveBytes.pointer)
+    var start = 0
+    for rank in 0..<group.size {
+      let count = unsafe Int(receiveCounts.pointer[rank])
+      let source = unsafe bytes + receiveParts.offsets[rank]
+      unsafe UnsafeMutableRawPointer(keys + start).copyMemory(from: source, byteCount: 4 * count)
+      unsafe UnsafeMutableRawPointer(blocks + start).copyMemory(
+        from: source + 4 * count, byteCount: 4 * count)
+      unsafe UnsafeMutableRawPointer(rows + start * stride).copyMemory(
+        from: source + 8 * count, byteCount: 4 * count * stride)
+      start += count
+    }
+    for index in 0..<total { unsafe keys[index] &-= UInt32(owned.lowerBound) }
+  }
+
+  // MARK: Rows to those who ask
+
+  /// Fetches rows, and optionally beside each the row of a second set that its owner holds.
+  ///
+  /// - Parameters:
+  ///   - keys: `(count)`: ascending rows of the table.
+  ///   - count: Rows to fetch.
+  ///   - table: Holds at least the rows this rank owns.
+  ///   - companion: Rows that this rank owns; a row that is not among them counts as zero.
+  ///   - target: `(count, stride)`, overwritten.
+  ///   - companionTarget: `(count, stride)`, overwritten; with `companion`.
+  /// - Throws: What the group throws.
+  /// - Complexity: three collectives; each rank sends 4 bytes per distinct row it asks for, and
+  ///   `4 · stride` bytes (twice that with a companion) per row it is asked for.
+  package func fetch(
+    keys: UnsafePointer<UInt32>, count: Int, from table: RowTable, companion: KeyedRows? = nil,
+    into target: UnsafeMutablePointer<Float>,
+    companionTarget: UnsafeMutablePointer<Float>? = nil
+  ) throws {
+    unsafe ownership.partition(keys, count: count, into: &keyParts)
+    let requested = try exchangeCounts()
+    sendParts.set { keyParts.counts[$0] * 4 }
+    receiveParts.set { unsafe Int(receiveCounts.pointer[$0]) * 4 }
+    let sendKeys = unsafe UnsafeMutableRawPointer(sendBytes.reserve(sendParts.total))
+    unsafe sendKeys.copyMemory(from: keys, byteCount: 4 * count)
+    try exchangeBytes()
+    let wanted = unsafe partialKeys.reserve(requested)
+    unsafe UnsafeMutableRawPointer(wanted).copyMemory(
+      from: receiveBytes.pointer, byteCount: 4 * requested)
+
+    let width = companion == nil ? stride : 2 * stride
+    sendParts.set { unsafe Int(receiveCounts.pointer[$0]) * 4 * width }
+    receiveParts.set { keyParts.counts[$0] * 4 * width }
+    let answer = unsafe UnsafeMutableRawPointer(sendBytes.reserve(sendParts.total))
+      .bindMemory(to: Float.self, capacity: requested * width)
+    unsafe writeAnswer(wanted, table: table, companion: companion, width: width, into: answer)
+    try exchangeBytes()
+    let rows = unsafe UnsafeRawPointer(receiveBytes.pointer).bindMemory(
+      to: Float.self, capacity: count * width)
+    for position in 0..<count {
+      let row = unsafe rows + position * width
+      unsafe (target + position * stride).update(from: row, count: stride)
+      if let companionTarget = unsafe companionTarget, width > stride {
+        unsafe (companionTarget + position * stride).update(from: row + stride, count: stride)
+      }
+    }
+  }
+
+  private func writeAnswer(
+    _ wanted: UnsafePointer<UInt32>, table: RowTable, companion: KeyedRows?, width: Int,
+    into answer: UnsafeMutablePointer<Float>
+  ) {
+    var position = 0
+    for rank in 0..<group.size {
+      // Requests of one rank ascend, so its companions are found in one walk.
+      var candidate = 0
+      for _ in unsafe 0..<Int(receiveCounts.pointer[rank]) {
+        let key = unsafe wanted[position]
+        let row = unsafe answer + position * width
+        unsafe row.update(from: table.row(Int(key)), count: stride)
+        if let companion {
+          while candidate < companion.count, unsafe companion.keys[candidate] < key {
+            candidate += 1
+          }
+          if candidate < companion.count, unsafe companion.keys[candidate] == key {
+            unsafe (row + stride).update(from: companion.rows + candidate * stride, count: stride)
+          } else {
+            unsafe (row + stride).update(repeating: 0, count: stride)
+          }
+        }
+        position += 1
+      }
+    }
+  }
+
+  // MARK: Owners' rows to everybody
+
+  /// Gives every rank the rows that any rank passes.
+  ///
+  /// - Parameter own: Ascending rows that this rank owns.
+  /// - Returns: The rows of all ranks, ascending.
+  /// - Throws: What the group throws.
+  /// - Complexity: three collectives; each rank contributes `4 + 4 · stride` bytes per row.
+  package func spread(_ own: KeyedRows) throws -> KeyedRows {
+    guard group.size > 1 else { return own }
+    unsafe sendCounts.pointer[0] = Int64(own.count)
+    unsafe try group.gather(
+      UnsafeRawBufferPointer(start: sendCounts.pointer, count: 8),
+      into: UnsafeMutableRawBufferPointer(start: receiveCounts.pointer, count: 8 * group.size),
+      countParts)
+    var total = 0
+    for rank in 0..<group.size { unsafe total += Int(receiveCounts.pointer[rank]) }
+    let keys = unsafe spreadKeys.reserve(total)
+    receiveParts.set { unsafe Int(receiveCounts.pointer[$0]) * 4 }
+    unsafe try group.gather(
+      UnsafeRawBufferPointer(start: own.keys, count: own.count * 4),
+      into: UnsafeMutableRawBufferPointer(start: keys, count: total * 4), receiveParts)
+    let rows = unsafe spreadRows.reserve(total * stride)
+    receiveParts.set { unsafe Int(receiveCounts.pointer[$0]) * 4 * stride }
+    unsafe try group.gather(
+      UnsafeRawBufferPointer(start: own.rows, count: own.count * 4 * stride),
+      into: UnsafeMutableRawBufferPointer(start: rows, count: total * 4 * stride), receiveParts)
+    return unsafe KeyedRows(keys: keys, rows: rows, count: total)
+  }
+
+  /// Brings a replicated table up to date after the owners changed some rows.
+  ///
+  /// - Parameters:
+  ///   - keys: Ascending rows that this rank owns and changed.
+  ///   - count: Rows.
+  ///   - table: Holds all rows.
+  /// - Throws: What the group throws.
+  package func publish(keys: UnsafePointer<UInt32>, count: Int, of table: RowTable) throws {
+    guard group.size > 1 else { return }
+    let rows = unsafe ownRows.reserve(count * stride)
+    unsafe table.gather(index: keys, count: count, into: rows)
+    let all = unsafe try spread(KeyedRows(keys: keys, rows: rows, count: count))
+    unsafe table.replace(index: all.keys, count: all.count, with: all.rows)
+  }
+
+  // MARK: Messages
+
+  /// Tells every rank how many keys of `keyParts` it gets; returns how many this rank gets.
+  private func exchangeCounts() throws -> Int {
+    for rank in 0..<group.size { unsafe sendCounts.pointer[rank] = Int64(keyParts.counts[rank]) }
+    unsafe try group.exchange(
+      UnsafeRawBufferPointer(start: sendCounts.pointer, count: 8 * group.size), countParts,
+      into: UnsafeMutableRawBufferPointer(start: receiveCounts.pointer, count: 8 * group.size),
+      countParts)
+    var total = 0
+    for rank in 0..<group.size { unsafe total += Int(receiveCounts.pointer[rank]) }
+    return total
+  }
+
+  private func exchangeBytes() throws {
+    let receive = unsafe receiveBytes.reserve(receiveParts.total)
+    unsafe try group.exchange(
+      UnsafeRawBufferPointer(start: sendBytes.pointer, count: sendParts.total), sendParts,
+      into: UnsafeMutableRawBufferPointer(start: receive, count: receiveParts.total), receiveParts)
+  }
+}
