@@ -1,0 +1,176 @@
+package import Fabric
+import Storage
+
+extension CheckpointStore {
+  /// Writes the checkpoint of a step and removes those beyond ``keep``. A collective.
+  ///
+  /// - Parameters:
+  ///   - step: The number of steps done; not negative. A checkpoint of the same step is replaced.
+  ///   - model: This rank's rows of the parameters.
+  ///   - optimizer: This rank's rows of the optimizers' state.
+  ///   - state: The content of `state.json`, from rank 0.
+  ///   - metadata: Strings for the header of the model file, the same on all ranks.
+  ///   - group: The ranks.
+  /// - Returns: What was written, on all ranks.
+  /// - Throws: `Failure` on all ranks when one fails, with `rank r failed: …` on the others: the
+  ///   checkpoints before it and `latest` are as they were, nothing half-written stands under a
+  ///   final name, and the group can be used on. When only `latest` or the removal of older ones
+  ///   failed, the new checkpoint stands and will be found.
+  /// - Complexity: each rank writes what it holds and reads back one P-th for the checksums; rank 0
+  ///   reads back the whole model for its digest.
+  package func save(
+    step: Int, model: [TensorSlab], optimizer: [TensorSlab], state: [UInt8],
+    metadata: [String: String] = [:], group: any ProcessGroup
+  ) throws -> SavedCheckpoint {
+    precondition(step >= 0, "a step must not be negative")
+    let saved = try publish(
+      Self.name(of: step), step: step,
+      [(Manifest.modelName, model, metadata), (Manifest.optimizerName, optimizer, [:])],
+      state: state, group: group)
+    try group.onRoot {
+      try Files.replace(path(Self.latestName), with: Array("\(saved.name)\n".utf8))
+      try onStage?(.latestWritten)
+      try prune(before: step)
+      try onStage?(.pruned)
+    }
+    return saved
+  }
+
+  /// Writes the best model so far as `best`, in place of the one before. A collective.
+  ///
+  /// - Parameters:
+  ///   - step: The number of steps done; not negative.
+  ///   - model: This rank's rows of the parameters.
+  ///   - state: The content of `state.json` (epoch, step, metrics), from rank 0.
+  ///   - metadata: Strings for the header of the model file, the same on all ranks.
+  ///   - group: The ranks.
+  /// - Returns: What was written, on all ranks.
+  /// - Throws: `Failure` on all ranks when one fails; the best one before it can still be opened.
+  package func saveBest(
+    step: Int, model: [TensorSlab], state: [UInt8], metadata: [String: String] = [:],
+    group: any ProcessGroup
+  ) throws -> SavedCheckpoint {
+    precondition(step >= 0, "a step must not be negative")
+    return try publish(
+      Self.bestName, step: step, [(Manifest.modelName, model, metadata)], state: state,
+      group: group)
+  }
+
+  private func publish(
+    _ name: String, step: Int,
+    _ tensors: [(file: String, slabs: [TensorSlab], metadata: [String: String])],
+    state: [UInt8], group: any ProcessGroup
+  ) throws -> SavedCheckpoint {
+    let partial = partialPath(name)
+    do {
+      try group.onRoot {
+        try Files.createDirectory(directory)
+        try tidy()
+        try Files.createDirectory(partial)
+        try onStage?(.prepared)
+      }
+      for (file, slabs, metadata) in tensors {
+        try TensorFile.write("\(partial)/\(file)", slabs, metadata: metadata, group: group)
+      }
+      try group.onRoot {
+        try onStage?(.tensorsWritten)
+        try write(state, to: "\(partial)/\(Manifest.stateName)")
+        try onStage?(.stateWritten)
+      }
+      let records = try records(
+        of: tensors.map(\.file) + [Manifest.stateName], in: partial, group: group)
+      var sha256 = ""
+      try group.onRoot {
+        sha256 = try digest(of: "\(partial)/\(Manifest.modelName)")
+        let manifest = Manifest(step: step, modelSHA256: sha256, files: records)
+        try write(manifest.encoded(), to: "\(partial)/\(Manifest.fileName)")
+        try Files.synchronize(partial)
+        try onStage?(.manifestWritten)
+        try replace(name)
+      }
+      let digits = try group.broadcast(Array(sha256.utf8), from: 0)
+      return SavedCheckpoint(name: name, modelSHA256: String(decoding: digits, as: UTF8.self))
+    } catch {
+      // The first error is the one to report; what cannot be removed is hidden and goes next time.
+      if group.rank == 0 { try? Files.remove(partial) }
+      throw error
+    }
+  }
+
+  private func records(
+    of files: [String], in partial: String, group: any ProcessGroup
+  ) throws -> [String: FileRecord] {
+    var records: [String: FileRecord] = [:]
+    for file in files {
+      let reader = try group.agree { try FileReader(path: "\(partial)/\(file)") }.get()
+      records[file] = try FileRecord.compute(reader, group: group).get()
+    }
+    return records
+  }
+
+  private func digest(of path: String) throws(Failure) -> String {
+    let file = try FileReader(path: path)
+    var digest = SHA256()
+    for offset in stride(from: 0, to: file.size, by: FileRecord.blockSize) {
+      let bytes = try file.read(min(FileRecord.blockSize, file.size - offset), at: offset)
+      unsafe bytes.withUnsafeBytes { unsafe digest.update($0) }
+    }
+    return digest.hexadecimal()
+  }
+
+  private func write(_ bytes: [UInt8], to path: String) throws(Failure) {
+    let writer = try FileWriter(path: path)
+    try writer.append(contentsOf: bytes)
+    _ = try writer.close()
+  }
+
+  /// Gives the complete hidden directory its final name.
+  private func replace(_ name: String) throws {
+    let (final, old) = (path(name), oldPath(name))
+    let isReplacing = Files.exists(final)
+    if isReplacing {
+      try Files.rename(final, to: old)
+    }
+    do {
+      if isReplacing { try onStage?(.oldMovedAside) }
+      try Files.rename(partialPath(name), to: final)
+    } catch {
+      // Best effort: where this fails too, readers and the next save find it under the old name.
+      if isReplacing { try? Files.rename(old, to: final) }
+      throw error
+    }
+    try Files.synchronize(directory)
+    try onStage?(.renamed)
+    if isReplacing { try Files.remove(old) }
+    try onStage?(.oldRemoved)
+  }
+
+  /// Removes what dead processes left half-written, and finishes or undoes their replacements.
+  private func tidy() throws(Failure) {
+    for hidden in try Files.names(in: directory) {
+      if Self.name(hidden: hidden, suffix: Self.partialSuffix) != nil {
+        try Files.remove(path(hidden))
+      } else if let name = Self.name(hidden: hidden, suffix: Self.oldSuffix) {
+        if Files.exists(path(name)) {
+          try Files.remove(path(hidden))
+        } else {
+          try Files.rename(path(hidden), to: path(name))
+        }
+      }
+    }
+  }
+
+  /// Removes step checkpoints before `step` beyond those to keep.
+  ///
+  /// Later ones are left alone: they belong to a run that went on from here before.
+  private func prune(before step: Int) throws(Failure) {
+    let earlier = try Files.names(in: directory).compactMap(Self.step(of:))
+      .filter { $0 < step }.sorted(by: >)
+    for step in earlier.dropFirst(keep - 1) {
+      // Renamed first, so that nothing half-removed stands under a final name.
+      let name = Self.name(of: step)
+      try Files.rename(path(name), to: partialPath(name))
+      try Files.remove(partialPath(name))
+    }
+  }
+}
