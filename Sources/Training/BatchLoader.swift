@@ -1,0 +1,174 @@
+import Fabric
+import Interactions
+import Kernels
+import Sharding
+
+/// Fills batches from the shards of this rank.
+///
+/// What a row is, where it stands in its epoch and which unlabeled items accompany it follow from
+/// (seed, epoch, row) alone.
+@safe
+final class BatchLoader: RowSource {
+  /// `T`, steps of an epoch.
+  let stepCount: Int
+  /// Labeled training rows over all shards.
+  let rowCount: Int
+  private let shards: [Shard]
+  private let samplers: [UnlabeledSampler]
+  private let group: any ProcessGroup
+  private let seed: UInt64
+  private let perRow: Int
+  /// Labeled rows of every shard of the job.
+  private let shardRows: [Int]
+  private let firstUser: Int
+  /// Whether no user of any rank can lack an unlabeled item, so that counts need no exchange.
+  private let alwaysSupplies: Bool
+  /// The rows of `loaded` and their users, shard after shard: an inverse gradient step asks for its
+  /// rows twice.
+  private let rowIndices: AlignedBuffer<Int>
+  private let rowUsers: AlignedBuffer<UInt32>
+  private var rowStarts: [Int]
+  private var loaded: StepPosition?
+  private let drawn: AlignedBuffer<UInt32>
+
+  /// - Parameters:
+  ///   - configuration: Batch size, seed and unlabeled source.
+  ///   - dataset: The rows.
+  ///   - context: Ranks and shards.
+  /// - Throws: `Failure` when a shard cannot be mapped; what the group throws.
+  init(_ configuration: TrainingConfiguration, dataset: Dataset, context: JobContext) throws {
+    let run = context.tree.shards(of: context.group.rank)
+    let shards = try run.map { try dataset.shard($0) }
+    let samplers = shards.map {
+      UnlabeledSampler(
+        shard: $0, source: configuration.unlabeledSource == .sampled ? .unmet : .exposures,
+        seed: configuration.seed)
+    }
+    self.shards = shards
+    self.samplers = samplers
+    group = context.group
+    seed = configuration.seed
+    perRow = configuration.unlabeledPerLabeled
+    shardRows = dataset.manifest.shards.map(\.trainRows)
+    rowCount = dataset.trainRows
+    stepCount = max(1, (rowCount + configuration.batch - 1) / configuration.batch)
+    firstUser = shards.first?.users.lowerBound ?? 0
+    let most = shards.map { [stepCount] in $0.train.count / stepCount + 1 }
+    rowIndices = AlignedBuffer(count: most.reduce(0, +))
+    rowUsers = AlignedBuffer(count: most.reduce(0, +))
+    rowStarts = [Int](repeating: 0, count: shards.count + 1)
+    drawn = AlignedBuffer(count: (most.max() ?? 0) * perRow)
+    var lacking: [Int64] = [
+      configuration.method == .bce || samplers.allSatisfy(\.canAlwaysSupply) ? 0 : 1
+    ]
+    unsafe try lacking.withUnsafeMutableBufferPointer { unsafe try context.group.maximum($0) }
+    alwaysSupplies = lacking[0] == 0
+  }
+
+  func capacity(_ rows: StepRows) -> Int {
+    let labeled = shards.reduce(0) { $0 + $1.train.count / stepCount + 1 }
+    return switch rows {
+    case .labeled: labeled
+    case .unlabeled: labeled * perRow
+    case .joint: labeled * (1 + perRow)
+    }
+  }
+
+  func labeledRows(in step: Int) -> Int {
+    shardRows.reduce(0) {
+      $0 + EpochOrder.positions(of: $1, step: step, of: stepCount).count
+    }
+  }
+
+  /// - Complexity: one collective if some user has no unlabeled item, else none.
+  func totalUnlabeled(of batch: StepBatch, in step: Int) throws -> Int {
+    if alwaysSupplies { return labeledRows(in: step) * perRow }
+    var counts: [Int64] = [Int64(batch.count - batch.labeledCounts.reduce(0, +))]
+    unsafe try counts.withUnsafeMutableBufferPointer { unsafe try group.sum($0) }
+    return Int(counts[0])
+  }
+
+  /// - Complexity: O(rows); no communication.
+  func load(_ batch: StepBatch, at position: StepPosition, rows: StepRows) {
+    if position != loaded { readOrder(at: position) }
+    var end = 0
+    for local in shards.indices {
+      let range = rowStarts[local]..<rowStarts[local + 1]
+      var labeled = 0
+      if rows != .unlabeled {
+        copyLabeled(shards[local], range, to: batch, at: end)
+        end += range.count
+        labeled = range.count
+      }
+      if rows != .labeled {
+        unsafe samplers[local].sample(
+          into: drawn.pointer,
+          rows: UnsafeBufferPointer(
+            start: rowIndices.pointer + range.lowerBound, count: range.count),
+          users: UnsafeBufferPointer(
+            start: rowUsers.pointer + range.lowerBound, count: range.count),
+          epoch: position.epoch, perRow: perRow)
+        end = copyUnlabeled(range, to: batch, at: end)
+      }
+      batch.close(shard: local, at: end, labeled: labeled)
+    }
+  }
+
+  /// Finds the rows of a step and their users.
+  private func readOrder(at position: StepPosition) {
+    var start = 0
+    for (local, shard) in shards.enumerated() {
+      let order = EpochOrder(
+        count: shard.train.count, shard: shard.index, epoch: position.epoch, seed: seed)
+      let positions = order.positions(step: position.step, of: stepCount)
+      let indices = unsafe rowIndices.pointer + start
+      let rowUsers = unsafe rowUsers.pointer + start
+      unsafe order.fill(indices, positions: positions)
+      let users = unsafe shard.train.users
+      for row in 0..<positions.count { unsafe rowUsers[row] = unsafe users[indices[row]] }
+      rowStarts[local] = start
+      start += positions.count
+    }
+    rowStarts[shards.count] = start
+    loaded = position
+  }
+
+  private func copyLabeled(
+    _ shard: Shard, _ range: Range<Int>, to batch: StepBatch, at start: Int
+  ) {
+    let (items, labels) = unsafe (shard.train.items, shard.train.labels)
+    let rowIndices = unsafe rowIndices.pointer + range.lowerBound
+    let rowUsers = unsafe rowUsers.pointer + range.lowerBound
+    let batchUsers = unsafe batch.users.pointer + start
+    let batchItems = unsafe batch.items.pointer + start
+    let batchLabels = unsafe batch.labels.pointer + start
+    let first = UInt32(truncatingIfNeeded: firstUser)
+    for row in 0..<range.count {
+      let index = unsafe rowIndices[row]
+      unsafe batchUsers[row] = unsafe rowUsers[row] &- first
+      unsafe batchItems[row] = unsafe items[index]
+      unsafe batchLabels[row] = unsafe Float(labels[index])
+    }
+  }
+
+  /// Copies what was drawn, leaving out users without an unlabeled item; returns the new end.
+  private func copyUnlabeled(_ range: Range<Int>, to batch: StepBatch, at start: Int) -> Int {
+    let (rowUsers, drawn) = unsafe (rowUsers.pointer + range.lowerBound, drawn.pointer)
+    let (users, items, labels) = unsafe (
+      batch.users.pointer, batch.items.pointer, batch.labels.pointer
+    )
+    let first = UInt32(truncatingIfNeeded: firstUser)
+    var end = start
+    for row in 0..<range.count {
+      for draw in 0..<perRow {
+        let item = unsafe drawn[row &* perRow &+ draw]
+        guard item != UnlabeledSampler.none else { continue }
+        unsafe users[end] = unsafe rowUsers[row] &- first
+        unsafe items[end] = item
+        unsafe labels[end] = 0
+        end &+= 1
+      }
+    }
+    return end
+  }
+}

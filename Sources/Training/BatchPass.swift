@@ -1,0 +1,118 @@
+import Backbones
+import Fabric
+import Kernels
+import Sharding
+
+/// One batch on its way through the model: rows in, reduced gradients out.
+@safe
+final class BatchPass {
+  let batch: StepBatch
+  let gradients: BatchGradients
+  let reduction: DenseReduction
+  private let model: Model
+  private let exchange: RowExchange
+  private let isFetching: Bool
+  private let references: AlignedBuffer<UInt32>
+  private let fetched = ScratchBuffer<Float>()
+  /// The complete gradients of the item rows this rank owns, after ``reduceItems()``.
+  private(set) var itemSums: KeyedRows
+
+  /// - Parameters:
+  ///   - capacity: Rows of the largest step.
+  ///   - figureCount: Figures that travel with the dense gradients.
+  ///   - model: The parameters.
+  ///   - context: Ranks, shards and the way sums are taken.
+  init(capacity: Int, figureCount: Int, model: Model, context: JobContext) {
+    self.model = model
+    exchange = context.makeExchange(model)
+    isFetching = context.isSharded
+    batch = StepBatch(capacity: capacity, tree: context.tree, rank: context.group.rank)
+    reduction = DenseReduction(
+      group: context.group, tree: context.tree, width: model.backbone.denseCount,
+      figureCount: figureCount, ordered: context.isOrdered)
+    gradients = unsafe BatchGradients(
+      capacity: capacity, backbone: model.backbone, shardCount: context.tree.shardCount,
+      ordered: context.isOrdered, denseLeaves: reduction.leaves.pointer)
+    references = AlignedBuffer(count: capacity * model.backbone.itemReferencesPerRow)
+    itemSums = unsafe KeyedRows(
+      keys: gradients.itemPartials.keys.pointer, rows: gradients.itemPartials.rows.pointer,
+      count: 0)
+  }
+
+  /// Item rows that the batch reads, each once, ascending.
+  var itemKeys: UnsafePointer<UInt32> {
+    unsafe UnsafePointer(gradients.itemSegments.segmentKeys.pointer)
+  }
+  var itemKeyCount: Int { gradients.itemSegments.segmentCount }
+  /// User rows that the batch reads, each once, ascending.
+  var userKeys: UnsafePointer<UInt32> {
+    unsafe UnsafePointer(gradients.userSegments.segmentKeys.pointer)
+  }
+  var userKeyCount: Int { gradients.userSegments.segmentCount }
+
+  /// Finds out which item rows the batch reads.
+  func refer() {
+    unsafe model.backbone.writeItemReferences(of: batch.rows, into: references.pointer)
+  }
+
+  /// Groups the batch by user and by item.
+  func sort() {
+    let rows = batch.rows
+    refer()
+    unsafe gradients.userSegments.sort(rows.users, count: rows.count, bound: model.users.held.count)
+    unsafe gradients.itemSegments.sort(
+      references.pointer, count: rows.count * model.backbone.itemReferencesPerRow,
+      bound: model.itemCount)
+  }
+
+  /// Where the batch finds its parameters: the tables, with item rows fetched where they are not
+  /// here. Call after ``sort()``.
+  ///
+  /// - Throws: What the exchange throws.
+  func parameters() throws -> BatchParameters {
+    let users = unsafe WeightedProduct.Side(
+      base: model.users.weights.pointer, index: batch.users.pointer)
+    var items = unsafe WeightedProduct.Side(
+      base: model.items.weights.pointer, index: references.pointer)
+    if isFetching {
+      let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
+      unsafe try exchange.fetch(keys: itemKeys, count: itemKeyCount, from: model.items, into: rows)
+      items = unsafe WeightedProduct.Side(
+        base: rows, index: gradients.itemSegments.segmentOfPosition.pointer)
+    }
+    return unsafe BatchParameters(users: users, items: items, dense: model.dense.weights.pointer)
+  }
+
+  func forward(_ parameters: BatchParameters) throws {
+    unsafe try model.backbone.forward(batch.rows, parameters, into: batch.logits.pointer)
+  }
+
+  /// Gradients of the batch from the derivatives in it; item rows end with their owners.
+  ///
+  /// - Throws: What the exchange throws.
+  func backward(_ parameters: BatchParameters) throws {
+    unsafe try model.backbone.backward(
+      batch.rows, parameters, scoreGradients: batch.gradients.pointer, into: gradients)
+    itemSums = try exchange.reduceToOwners(gradients.itemPartials)
+  }
+
+  /// The optimizer's step on everything the batch touched.
+  ///
+  /// Call after the dense reduction.
+  ///
+  /// - Parameters:
+  ///   - step: The constants for rows.
+  ///   - denseStep: The constants for dense parameters.
+  /// - Throws: What the exchange throws.
+  func update(_ step: RowOptimizer.Step, _ denseStep: RowOptimizer.Step) throws {
+    unsafe model.users.update(
+      step, index: userKeys, count: userKeyCount, gradients: gradients.userRows.pointer)
+    unsafe model.items.update(
+      step, index: itemSums.keys, count: itemSums.count, gradients: itemSums.rows)
+    unsafe model.dense.update(
+      denseStep, index: model.denseKey, count: 1, gradients: reduction.sum)
+    if !isFetching {
+      unsafe try exchange.publish(keys: itemSums.keys, count: itemSums.count, of: model.items)
+    }
+  }
+}

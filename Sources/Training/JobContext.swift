@@ -1,0 +1,27 @@
+package import Fabric
+import Sharding
+
+/// What all parts of a run share: the ranks, the shards and the way sums are taken.
+package struct JobContext {
+  package let group: any ProcessGroup
+  package let tree: ShardTree
+  /// Whether item rows live with their owners only.
+  package let isSharded: Bool
+  /// Whether sums follow the shard tree.
+  package let isOrdered: Bool
+
+  package init(group: any ProcessGroup, tree: ShardTree, configuration: TrainingConfiguration) {
+    self.group = group
+    self.tree = tree
+    // Alone, a rank owns all rows, and fetching would only copy them.
+    isSharded = configuration.tables == .sharded && group.size > 1
+    isOrdered = configuration.reduction == .ordered
+  }
+
+  /// The exchange of item rows; buffers of different exchanges do not touch.
+  func makeExchange(_ model: Model) -> RowExchange {
+    RowExchange(
+      group: group, ownership: model.itemOwnership, stride: model.items.stride,
+      shardCount: tree.shardCount, ordered: isOrdered)
+  }
+}

@@ -1,0 +1,47 @@
+/// Which rule takes which step.
+///
+/// With `--inner-share x` the inverse gradient takes the share x of the steps, evenly spread, and
+/// plain supervised steps the rest: step `n` is an inverse gradient step if ⌊(n+1)x⌋ > ⌊nx⌋. The
+/// reference implementation's schedule is x = 0.1.
+package struct StepSchedule {
+  private let main: any UpdateRule
+  private let plain: any UpdateRule
+  private let share: Double
+
+  init(
+    _ configuration: TrainingConfiguration, model: Model, source: any RowSource, context: JobContext
+  ) {
+    func supervised(_ method: Method) -> SupervisedRule {
+      SupervisedRule(
+        method: method, configuration: configuration, model: model, source: source,
+        context: context)
+    }
+    switch configuration.method {
+    case .ig:
+      main = InverseGradientRule(
+        configuration: configuration, model: model, source: source, context: context)
+      share = configuration.innerShare
+      plain = share < 1 ? supervised(.bce) : main
+    case .bce, .negatives, .idl:
+      main = supervised(configuration.method)
+      plain = main
+      share = 1
+    }
+  }
+
+  /// The rule of step `number` of the run, from 0.
+  func rule(for number: Int) -> any UpdateRule {
+    Self.isMain(number, share: share) ? main : plain
+  }
+
+  /// Whether step `number` of the run, from 0, is one of the share `share` that the main rule takes.
+  package static func isMain(_ number: Int, share: Double) -> Bool {
+    taken(number + 1, share) > taken(number, share)
+  }
+
+  /// How many of the first `steps` steps are the main rule's.
+  private static func taken(_ steps: Int, _ share: Double) -> Double {
+    // 90 · 0.7 must be 63: two roundings cost a relative 2⁻⁵², which this more than gives back.
+    (Double(steps) * share * (1 + 2 * .ulpOfOne)).rounded(.down)
+  }
+}

@@ -1,0 +1,146 @@
+package import Evaluation
+package import Kernels
+package import Storage
+
+/// How rows without a label enter the objective.
+package enum Method: String, Codable, Sendable, CaseIterable {
+  /// Binary cross-entropy of labeled rows alone.
+  case bce
+  /// Beside it, every unlabeled row counts as negative: the common practice.
+  case negatives
+  /// Beside it, the inverse dual loss of unlabeled rows.
+  case idl
+  /// Inverse gradient: a virtual step on the unlabeled rows, judged by the labeled ones.
+  case ig
+}
+
+/// The family of models.
+package enum BackboneName: String, Codable, Sendable, CaseIterable {
+  case gmf
+}
+
+/// The optimizer of rows and dense parameters.
+package enum OptimizerName: String, Codable, Sendable, CaseIterable {
+  case adam, adagrad
+  case rowwiseAdagrad = "rowwise-adagrad"
+  case sgd
+
+  var row: RowOptimizer {
+    switch self {
+    case .adam: .adam
+    case .adagrad: .adagrad
+    case .rowwiseAdagrad: .rowwiseAdagrad
+    case .sgd: .gradientDescent
+    }
+  }
+
+  /// For dense parameters, which have no rows to share a state.
+  var dense: RowOptimizer { self == .rowwiseAdagrad ? .adagrad : row }
+}
+
+/// Where item rows live.
+package enum TablePlacement: String, Codable, Sendable, CaseIterable {
+  /// Every rank holds all rows.
+  case replicated
+  /// Rows live with their owner.
+  case sharded
+}
+
+/// How gradients are added over ranks.
+package enum Reduction: String, Codable, Sendable, CaseIterable {
+  /// Along the shard tree: the same bytes for every number of ranks.
+  case ordered
+  /// As the library likes; the last digits depend on the number of ranks.
+  case native
+}
+
+/// What feeds the unlabeled side of `negatives`, `idl` and `ig`.
+package enum UnlabeledSource: String, Codable, Sendable, CaseIterable {
+  /// Items the user has not met in training, uniformly.
+  case sampled
+  /// Exposures of the user without a reaction.
+  case exposures
+}
+
+/// Everything that decides a training run, resolved.
+///
+/// The property names are the long options of `inverse train` in camel case.
+package struct TrainingConfiguration: Codable, Equatable, Sendable {
+  package var method = Method.ig
+  package var backbone = BackboneName.gmf
+  /// `F`.
+  package var factors = 32
+  package var biases = false
+  /// `B`, labeled rows per step over all ranks.
+  package var batch = 1024
+  package var epochs = 20
+  /// Epochs without a better one before the run stops; 0 never stops early.
+  package var patience = 5
+  package var select = BestEpoch.Criterion.auc
+  package var optimizer = OptimizerName.adam
+  /// β.
+  package var rate = 0.002
+  package var weightDecay = 0.0
+  package var unlabeledPerLabeled = 1
+  /// λ.
+  package var unlabeledWeight = 1.0
+  package var unlabeledSource = UnlabeledSource.sampled
+  /// α; the rate when not given.
+  package var innerRate = 0.002
+  package var innerStep = RowShift.Direction.sign
+  package var innerShare = 1.0
+  package var tables = TablePlacement.replicated
+  package var reduction = Reduction.ordered
+  /// Steps between checkpoints; 0 writes one at the end of each epoch only.
+  package var checkpointEvery = 0
+  package var keep = 3
+  package var seed: UInt64 = 1
+
+  package init() {}
+
+  /// Refuses values that cannot be meant.
+  ///
+  /// - Throws: `Failure` of kind usage, naming the option, its value and what it may be.
+  package func validate() throws(Failure) {
+    func require(_ condition: Bool, _ option: String, _ value: Any, _ rule: String) throws(Failure)
+    {
+      guard condition else { throw .usage("--\(option) \(value): must be \(rule)") }
+    }
+    try require((1...4096).contains(factors), "factors", factors, "in 1 ... 4096")
+    try require((1...1 << 24).contains(batch), "batch", batch, "in 1 ... 16777216")
+    try require((1...1 << 20).contains(epochs), "epochs", epochs, "in 1 ... 1048576")
+    try require(patience >= 0, "patience", patience, "at least 0")
+    try require(rate > 0 && rate.isFinite, "rate", rate, "a positive number")
+    try require(
+      weightDecay >= 0 && weightDecay.isFinite, "weight-decay", weightDecay,
+      "a number of at least 0")
+    try require(
+      (1...1024).contains(unlabeledPerLabeled), "unlabeled-per-labeled", unlabeledPerLabeled,
+      "in 1 ... 1024")
+    try require(
+      unlabeledWeight >= 0 && unlabeledWeight.isFinite, "unlabeled-weight", unlabeledWeight,
+      "a number of at least 0")
+    try require(
+      innerRate >= 0 && innerRate.isFinite, "inner-rate", innerRate, "a number of at least 0")
+    try require(
+      innerShare >= 0 && innerShare <= 1, "inner-share", innerShare, "in 0 ... 1")
+    try require(checkpointEvery >= 0, "checkpoint-every", checkpointEvery, "at least 0")
+    try require(keep >= 1, "keep", keep, "at least 1")
+  }
+
+  /// The options that decide the bytes of a model, by name: what a resumed run must repeat.
+  ///
+  /// Left out are those that only decide how long a run goes on, what it keeps, and where rows
+  /// live.
+  package var defining: [(option: String, value: String)] {
+    [
+      ("method", method.rawValue), ("backbone", backbone.rawValue), ("factors", "\(factors)"),
+      ("biases", "\(biases)"), ("batch", "\(batch)"), ("select", select.rawValue),
+      ("optimizer", optimizer.rawValue), ("rate", "\(rate)"), ("weight-decay", "\(weightDecay)"),
+      ("unlabeled-per-labeled", "\(unlabeledPerLabeled)"),
+      ("unlabeled-weight", "\(unlabeledWeight)"), ("unlabeled-source", unlabeledSource.rawValue),
+      ("inner-rate", "\(innerRate)"), ("inner-step", innerStep.rawValue),
+      ("inner-share", "\(innerShare)"), ("reduction", reduction.rawValue), ("seed", "\(seed)"),
+    ]
+  }
+}

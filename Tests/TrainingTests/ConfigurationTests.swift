@@ -1,0 +1,71 @@
+import Storage
+import Testing
+import Training
+
+@Suite struct ConfigurationTests {
+  struct Mistake: Sendable, CustomTestStringConvertible {
+    let message: String
+    let make: @Sendable (inout TrainingConfiguration) -> Void
+    var testDescription: String { message }
+
+    init(_ message: String, _ make: @escaping @Sendable (inout TrainingConfiguration) -> Void) {
+      self.message = message
+      self.make = make
+    }
+  }
+
+  static let mistakes = [
+    Mistake("--factors 0: must be in 1 ... 4096") { $0.factors = 0 },
+    Mistake("--factors 4097: must be in 1 ... 4096") { $0.factors = 4097 },
+    Mistake("--batch 0: must be in 1 ... 16777216") { $0.batch = 0 },
+    Mistake("--epochs 0: must be in 1 ... 1048576") { $0.epochs = 0 },
+    Mistake("--patience -1: must be at least 0") { $0.patience = -1 },
+    Mistake("--rate 0.0: must be a positive number") { $0.rate = 0 },
+    Mistake("--rate nan: must be a positive number") { $0.rate = .nan },
+    Mistake("--rate inf: must be a positive number") { $0.rate = .infinity },
+    Mistake("--weight-decay -1.0: must be a number of at least 0") { $0.weightDecay = -1 },
+    Mistake("--weight-decay nan: must be a number of at least 0") { $0.weightDecay = .nan },
+    Mistake("--unlabeled-per-labeled 0: must be in 1 ... 1024") { $0.unlabeledPerLabeled = 0 },
+    Mistake("--unlabeled-weight -0.5: must be a number of at least 0") {
+      $0.unlabeledWeight = -0.5
+    },
+    Mistake("--inner-rate -1.0: must be a number of at least 0") { $0.innerRate = -1 },
+    Mistake("--inner-share 1.5: must be in 0 ... 1") { $0.innerShare = 1.5 },
+    Mistake("--inner-share nan: must be in 0 ... 1") { $0.innerShare = .nan },
+    Mistake("--checkpoint-every -1: must be at least 0") { $0.checkpointEvery = -1 },
+    Mistake("--keep 0: must be at least 1") { $0.keep = 0 },
+  ]
+
+  @Test(arguments: mistakes) func whatCannotBeMeantIsRefused(mistake: Mistake) {
+    var configuration = TrainingConfiguration()
+    mistake.make(&configuration)
+    #expect(failure { try configuration.validate() } == .usage(mistake.message))
+  }
+
+  @Test func theEdgesAreAllowed() throws {
+    var configuration = TrainingConfiguration()
+    try configuration.validate()
+    configuration.factors = 4096
+    configuration.batch = 1 << 24
+    configuration.patience = 0
+    configuration.unlabeledWeight = 0
+    configuration.innerRate = 0
+    configuration.innerShare = 0
+    configuration.unlabeledPerLabeled = 1024
+    try configuration.validate()
+  }
+
+  /// Every option but those that only decide how long a run lasts, what it keeps and where rows
+  /// live is repeated by a resumed run.
+  @Test func definingOptionsAreAllOthers() throws {
+    let encoded = try RunDirectory.encode(TrainingConfiguration(), pretty: true)
+    let keys = String(decoding: encoded, as: UTF8.self).split(separator: "\n")
+      .compactMap { $0.split(separator: "\"").dropFirst().first }
+    let options = keys.map { key in
+      key.map { $0.isUppercase ? "-\($0.lowercased())" : "\($0)" }.joined()
+    }
+    let free = ["epochs", "patience", "tables", "checkpoint-every", "keep"]
+    #expect(
+      Set(TrainingConfiguration().defining.map(\.option)) == Set(options).subtracting(free))
+  }
+}
