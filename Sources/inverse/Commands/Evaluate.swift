@@ -1,0 +1,128 @@
+import ArgumentParser
+import Evaluation
+import Fabric
+import Foundation
+import Logging
+import Storage
+import Training
+
+extension EvaluationSplit: ExpressibleByArgument {}
+
+struct Evaluate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Evaluates the best model of a run.",
+    discussion: """
+      Exact metrics over the labeled rows of a split, the same for every number of ranks: AUC \
+      with ties counted half; GAUC, the mean over users with both labels; log loss; NDCG@k and \
+      MRR over each user's labeled rows.
+
+      Example:
+        inverse evaluate run --split test --top-k 10,20
+      """)
+
+  @Argument(help: ArgumentHelp("A run directory made by train.", valueName: "run"))
+  var runDirectory: String
+  @Option(help: "The labeled rows to evaluate on.")
+  var split = EvaluationSplit.test
+  @Option(help: ArgumentHelp("Cut-offs of NDCG, separated by commas.", valueName: "k,k"))
+  var topK = "10"
+  @Option(
+    help: ArgumentHelp(
+      "The dataset, if it is no longer where the run was started.", valueName: "dataset"))
+  var dataset: String?
+  @Option(
+    help: ArgumentHelp(
+      "Rows of user, item, label for unlabeled pairs: how many does the model label right?",
+      valueName: "file"))
+  var truth: String?
+  @Flag(help: "Print one JSON object instead of tables.")
+  var json = false
+  @OptionGroup var configuration: ConfigurationOption
+
+  func run() throws {
+    let cutoffs = try parseCutoffs()
+    try withRanks { group in
+      let log = Logger(label: "inverse") { _ in RankLogHandler(rank: group.rank) }
+      let evaluation = try RunEvaluation(
+        RunDirectory(runDirectory), dataset: dataset, group: group, warn: { log.warning("\($0)") })
+      // NDCG@10 is always part of the report.
+      let metrics = try evaluation.metrics(of: split, cutoffs: cutoffs + [10])
+      let annotation = try truth.map { try evaluation.annotation(against: $0) }
+      guard group.rank == 0 else { return }
+      if json {
+        try printJSON(metrics, annotation, cutoffs, evaluation.modelSHA256)
+      } else {
+        printTables(metrics, annotation, cutoffs)
+      }
+    }
+  }
+
+  private func parseCutoffs() throws(Failure) -> [Int] {
+    let parts = topK.split(separator: ",", omittingEmptySubsequences: false)
+    let cutoffs = parts.compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
+    guard cutoffs.count == parts.count, cutoffs.allSatisfy({ $0 >= 1 }) else {
+      throw .usage("--top-k \(topK): expected whole numbers of at least 1, such as 10,20")
+    }
+    return Array(Set(cutoffs)).sorted()
+  }
+
+  private func printTables(
+    _ metrics: LabeledMetrics, _ annotation: AnnotationMetrics?, _ cutoffs: [Int]
+  ) {
+    let figure = MetricsTable.figure
+    print(
+      TextTable(
+        columns: [.left("split"), .right("AUC"), .right("GAUC"), .right("log loss")]
+          + cutoffs.map { .right("NDCG@\($0)") } + [
+            .right("MRR"), .right("users"), .right("rows"),
+          ],
+        rows: [
+          [split.rawValue, figure(metrics.auc), figure(metrics.gauc), figure(metrics.logLoss)]
+            + cutoffs.map { figure(metrics.ndcg[$0]) }
+            + [figure(metrics.mrr), "\(metrics.users)", "\(metrics.rows)"]
+        ]))
+    guard let annotation else { return }
+    print(
+      TextTable(
+        columns: [
+          .right("unlabeled pairs"), .right("labeled right"), .right("majority"), .right("AUC"),
+        ],
+        rows: [
+          [
+            "\(annotation.rows)", figure(annotation.accuracy), figure(annotation.majorityShare),
+            figure(annotation.auc),
+          ]
+        ]))
+  }
+
+  private func printJSON(
+    _ metrics: LabeledMetrics, _ annotation: AnnotationMetrics?, _ cutoffs: [Int],
+    _ modelSHA256: String
+  ) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let data = try encoder.encode(
+      EvaluationOutput(
+        split: split.rawValue, metrics: ReportedMetrics(metrics),
+        ndcg: Dictionary(
+          uniqueKeysWithValues: cutoffs.compactMap { cutoff in
+            metrics.ndcg[cutoff].map { ("ndcg@\(cutoff)", $0) }
+          }),
+        annotation: annotation, modelSHA256: modelSHA256))
+    print(String(decoding: data, as: UTF8.self))
+  }
+}
+
+/// What `--json` prints.
+private struct EvaluationOutput: Encodable {
+  let split: String
+  let metrics: ReportedMetrics
+  let ndcg: [String: Double]
+  let annotation: AnnotationMetrics?
+  let modelSHA256: String
+
+  private enum CodingKeys: String, CodingKey {
+    case split, metrics, ndcg, annotation
+    case modelSHA256 = "model_sha256"
+  }
+}

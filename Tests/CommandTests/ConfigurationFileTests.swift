@@ -1,0 +1,171 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+@Suite struct ConfigurationFileTests {
+  /// Every option of train with a value that is not its default.
+  static let training = [
+    "method": "idl", "backbone": "gmf", "factors": "8", "biases": "true", "batch": "300",
+    "epochs": "2", "patience": "1", "select": "gauc", "optimizer": "rowwise-adagrad",
+    "rate": "0.015", "weight-decay": "1e-4", "unlabeled-per-labeled": "2",
+    "unlabeled-weight": "0.5", "unlabeled-source": "exposures", "inner-rate": "0.03",
+    "inner-step": "gradient", "inner-share": "0.25", "tables": "sharded",
+    "reduction": "native", "checkpoint-every": "2", "keep": "1", "seed": "9", "resume": "true",
+  ]
+
+  static func yaml(_ options: [String: String]) -> String {
+    options.sorted { $0.key < $1.key }.map { "\($0): \($1)\n" }.joined()
+  }
+
+  @Test func everyOptionOfTrainCanBeSet() throws {
+    try Workspace.with { workspace in
+      let target = workspace.target("run")
+      let options = Self.training.merging(["output": target.path]) { $1 }
+      #expect(try Help("train").settable == Set(options.keys))
+      let file = try write(Self.yaml(options), to: "\(workspace.path)/run.yaml")
+      try run(["train", workspace.data, "--config", file]).success()
+      let setup = try json(text("\(target.path)/configuration.json"))
+      let written = try #require(setup["training"] as? [String: Any])
+      for (name, value) in Self.training where name != "resume" {
+        let words = name.split(separator: "-")
+        let key = words[0] + words.dropFirst().map(\.capitalized).joined()
+        let actual = try #require(written[String(key)], "\(key)")
+        if let number = Double(value) {
+          #expect((actual as? NSNumber)?.doubleValue == number, "\(name)")
+        } else {
+          #expect("\(actual)" == (value == "true" ? "1" : value) || actual as? Bool == true)
+        }
+      }
+    }
+  }
+
+  @Test func everyOptionOfTheOthersCanBeSet() throws {
+    try withTemporaryDirectory { path in
+      let synthesis = [
+        "preset": "feed", "users": "50", "items": "60", "interactions": "1500",
+        "label-fraction": "0.4", "noise": "0.2", "seed": "5",
+      ]
+      #expect(try Help("synthesize").settable == Set(synthesis.keys))
+      var file = try write(Self.yaml(synthesis), to: "\(path)/options.yaml")
+      try run(["synthesize", "\(path)/feed", "--config", file]).success()
+      let feed = try json(text("\(path)/feed/synthesize.json"))
+      let written = try #require(feed["options"] as? [String: Any])
+      for (key, value) in [
+        ("users", 50), ("items", 60), ("interactions", 1500), ("labelFraction", 0.4),
+        ("noise", 0.2), ("seed", 5),
+      ] {
+        #expect((written[key] as? NSNumber)?.doubleValue == value, "\(key)")
+      }
+
+      let rule = [
+        "positive-from": "4", "label-fraction": "0.5", "thinned": "exposure", "shards": "4",
+        "seed": "6",
+      ]
+      let three = rule.merging([
+        "train": "\(path)/feed/train.tsv", "valid": "\(path)/feed/valid.tsv",
+        "test": "\(path)/feed/test.tsv",
+      ]) { $1 }
+      let one = rule.merging([
+        "interactions": "\(path)/feed/train.tsv", "split": "[0.5, 0.25, 0.25]",
+      ]) { $1 }
+      #expect(try Help("prepare").settable == Set(three.keys).union(one.keys))
+      for (name, options) in [("three", three), ("one", one)] {
+        file = try write(Self.yaml(options), to: "\(path)/options.yaml")
+        try run(["prepare", "\(path)/\(name)", "--config", file]).success()
+        let dataset = try json(text("\(path)/\(name)/dataset.json"))
+        #expect(dataset["shardCount"] as? Int == 4)
+        let written = try #require(dataset["rule"] as? [String: Any])
+        #expect(written["positiveFrom"] as? Double == 4)
+        #expect(written["labelFraction"] as? Double == 0.5)
+        #expect(written["thinned"] as? String == "exposure")
+        #expect(written["seed"] as? Int == 6)
+        #expect(written["fractions"] as? [Double] == (name == "one" ? [0.5, 0.25, 0.25] : nil))
+      }
+
+      try run([
+        "train", "\(path)/three", "--output", "\(path)/run", "--epochs", "1",
+      ]).success()
+      try FileManager.default.moveItem(atPath: "\(path)/three", toPath: "\(path)/moved")
+      let evaluation = [
+        "split": "valid", "top-k": "3,7", "dataset": "\(path)/moved",
+        "truth": "\(path)/feed/truth.tsv", "json": "true",
+      ]
+      #expect(try Help("evaluate").settable == Set(evaluation.keys))
+      file = try write(Self.yaml(evaluation), to: "\(path)/options.yaml")
+      let output = try json(try run(["evaluate", "\(path)/run", "--config", file]).success())
+      #expect(output["split"] as? String == "valid")
+      let figures = try #require(output["ndcg"] as? [String: Any])
+      #expect(Set(figures.keys) == ["ndcg@3", "ndcg@7"])
+      #expect(output["annotation"] != nil)
+    }
+  }
+
+  @Test func optionsOfTheCommandLineWin() throws {
+    try Workspace.with { workspace in
+      let file = try write(
+        "batch: 300\nepochs: 2\nseed: 7\n", to: "\(workspace.path)/options.yaml")
+      let target = workspace.target("run")
+      try run([
+        "train", "--seed=8", workspace.data, "--config", file, "--output", target.path,
+        "--epochs", "1",
+      ]).success()
+      let setup = try json(text("\(target.path)/configuration.json"))
+      let written = try #require(setup["training"] as? [String: Any])
+      #expect(written["batch"] as? Int == 300)
+      #expect(written["epochs"] as? Int == 1)
+      #expect(written["seed"] as? Int == 8)
+      #expect(try target.metrics.count == 1)
+    }
+  }
+
+  static let bad: [(yaml: String, parts: [String])] = [
+    ("epochs: 2\nbatchs: 1\n", [":2: ", "unknown key 'batchs'; did you mean 'batch'?"]),
+    ("learning-rate: 1\n", [":1: ", "unknown key 'learning-rate'"]),
+    ("Method: bce\n", [":1: ", "unknown key 'Method'; did you mean 'method'?"]),
+    ("config: x\n", [":1: ", "unknown key 'config'"]),
+    ("epochs: 1\nmethod: [bce\n", [":3: ", "not YAML"]),
+    ("\tepochs: 1\n", [":1: ", "not YAML"]),
+    ("epochs: 1\nepochs: 2\n", [":", "given more than once: 'epochs'"]),
+    ("- epochs\n- batch\n", ["expected lines of the form 'option: value'"]),
+    ("just text\n", ["expected lines of the form 'option: value'"]),
+    ("epochs: {a: 1}\n", [":1: ", "'epochs' must be one value"]),
+    ("rate: 1\nepochs: abc\n", [":2: ", "'abc' is invalid for '--epochs <n>'"]),
+    ("epochs: true\n", [":1: ", "'true' is invalid for '--epochs <n>'"]),
+    ("epochs:\n", [":1: ", "'epochs' has no value"]),
+    ("biases: 3\n", [":1: ", "'biases' is a switch and must be true or false"]),
+    ("method: bcd\n", [":1: ", "'bcd' is invalid for '--method <method>'"]),
+  ]
+
+  @Test(arguments: bad)
+  func badFilesAreNamed(yaml: String, parts: [String]) throws {
+    try withTemporaryDirectory { path in
+      let file = try write(yaml, to: "\(path)/options.yaml")
+      let outcome = try run(["train", "data", "--output", "\(path)/run", "--config", file])
+      outcome.expectFailure(.usage, "\(file):")
+      for part in parts { #expect(outcome.errors.first?.contains(part) == true, "\(outcome)") }
+      #expect(try names(in: path) == ["options.yaml"])
+    }
+  }
+
+  /// A key that the command line overrides is not used, but still has to be one.
+  @Test func overriddenKeysAreCheckedToo() throws {
+    try withTemporaryDirectory { path in
+      let file = try write("epochs: {a: 1}\n", to: "\(path)/options.yaml")
+      try run([
+        "train", "data", "--output", "\(path)/run", "--epochs", "1", "--config", file,
+      ]).expectFailure(.usage, "'epochs' must be one value")
+    }
+  }
+
+  @Test func filesThatCannotBeReadAreNamed() throws {
+    try withTemporaryDirectory { path in
+      let arguments = ["train", "data", "--output", "\(path)/run"]
+      try run(arguments + ["--config", "\(path)/none.yaml"])
+        .expectFailure(.inputOutput, "cannot read \(path)/none.yaml: No such file")
+      try run(arguments + ["--config"]).expectFailure(.usage, "--config needs the name of a file")
+      let file = try write([0x61, 0xFF, 0x0A], to: "\(path)/binary")
+      try run(arguments + ["--config", file]).expectFailure(.usage, "\(file) is not UTF-8 text")
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The promise: the same bytes and figures for every number of ranks.
+extension RankSuites {
+  @Suite struct ParityTests {
+    @Test(arguments: ["replicated", "sharded"])
+    func anyNumberOfRanksLearnsTheSame(tables: String) throws {
+      try Workspace.with { workspace in
+        let options = ["--method", "ig", "--tables", tables, "--biases", "--checkpoint-every", "4"]
+        try run(workspace.training("alone", options)).success()
+        let expected = try workspace.target("alone").identity
+        #expect(expected.count == 1 + 3)
+        for ranks in [1, 2, 3, 4, 5, 7] {
+          let name = "ranks-\(ranks)"
+          try run(workspace.training(name, options), ranks: ranks).success()
+          #expect(try workspace.target(name).identity == expected, "\(ranks) ranks")
+          #expect(
+            try bytes("\(workspace.target(name).best)/model.safetensors")
+              == bytes("\(workspace.target("alone").best)/model.safetensors"))
+          let environment = try json(text("\(workspace.target(name).path)/environment.json"))
+          #expect(environment["ranks"] as? Int == ranks)
+          #expect((environment["hosts"] as? [String])?.count == ranks)
+        }
+      }
+    }
+
+    /// Where the rows live changes nothing either, and the seed does.
+    @Test func onlyWhatDecidesTheModelChangesIt() throws {
+      try Workspace.with { workspace in
+        func model(_ name: String, _ options: [String], ranks: Int? = nil) throws -> String {
+          try run(workspace.training(name, options), ranks: ranks).success()
+          return try workspace.target(name).modelSHA256
+        }
+        let plain = try model("plain", [])
+        #expect(try model("sharded", ["--tables", "sharded"], ranks: 2) == plain)
+        #expect(try model("kept", ["--keep", "1", "--checkpoint-every", "3"]) == plain)
+        #expect(try model("seed", ["--seed", "2"]) != plain)
+        #expect(try model("rate", ["--rate", "0.003"]) != plain)
+      }
+    }
+
+    /// MovieLens 1M, two epochs of each method.
+    @Test(
+      .enabled(if: realData != nil, "INVERSE_DATA is not set: no folder of real data"),
+      arguments: ["bce", "idl", "ig"])
+    func movieLensLearnsTheSame(method: String) throws {
+      let source = try #require(realData) + "/ml-1m"
+      try withTemporaryDirectory { path in
+        try run([
+          "prepare", "\(path)/data", "--train", "\(source)/train.tsv", "--valid",
+          "\(source)/valid.tsv", "--test", "\(source)/test.tsv",
+        ]).success()
+        var identities: Set<[String]> = []
+        for tables in ["replicated", "sharded"] {
+          for ranks in [1, 2, 3, 4] {
+            let target = Run(path: "\(path)/\(tables)-\(ranks)")
+            try run(
+              [
+                "train", "\(path)/data", "--output", target.path, "--method", method, "--factors",
+                "32", "--batch", "8192", "--epochs", "2", "--tables", tables,
+              ], ranks: ranks
+            ).success()
+            identities.insert(try target.identity)
+          }
+        }
+        #expect(identities.count == 1)
+      }
+    }
+  }
+}
