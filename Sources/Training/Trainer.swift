@@ -238,7 +238,7 @@ package final class Trainer {
     guard group.rank == 0 else { return }
     try run.writeMetrics(state.history)
     try events?.append(record.scalars, step: record.step, time: record.time)
-    surroundings.log.info("\(record.line(of: configuration.epochs))")
+    surroundings.log.info("\(record.line(of: configuration.epochs, rows: loader.rowCount))")
   }
 
   /// Rank 0 judges the epoch and tells the others.
