@@ -24,9 +24,11 @@ let common: [SwiftSetting] = [
 
 /// A module of the program, or the program itself.
 func target(
-  _ name: String, _ dependencies: [Target.Dependency] = [], extra: [SwiftSetting] = []
+  _ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = [],
+  extra: [SwiftSetting] = []
 ) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: common + extra)
+  .target(
+    name: name, dependencies: dependencies, exclude: exclude, swiftSettings: common + extra)
 }
 
 /// The tests of the module `name`, with everything that module may import.
@@ -81,7 +83,8 @@ let package = Package(
         "Fabric", "Kernels", "Storage",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-      ]),
+      ],
+      exclude: ["Events/event.proto"]),
     .executableTarget(
       name: "inverse",
       dependencies: [
