@@ -61,6 +61,8 @@ package final class LocalGroup: ProcessGroup {
 }
 
 /// One place per thread for what it returns.
+///
+/// Safe to share: every access holds the lock.
 private final class Results<T: Sendable>: @unchecked Sendable {
   private let lock = NSLock()
   private var values: [T?]

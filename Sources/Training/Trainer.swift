@@ -10,8 +10,9 @@ package import Storage
 
 /// The main job: trains a model on a dataset, on any number of ranks, into a run directory.
 ///
-/// The same dataset, configuration and seed give the same model bytes, metrics and checkpoints for
-/// every number of ranks, stopped and resumed or not. All ranks compute; rank 0 keeps the records.
+/// The same dataset, configuration and seed give the same metrics and the same bytes of model and
+/// optimizer files for every number of ranks, stopped and resumed or not; only records of time
+/// differ. All ranks compute; rank 0 keeps the records.
 package final class Trainer {
   /// What surrounds a run without deciding its bytes.
   package struct Surroundings {
