@@ -27,6 +27,8 @@ package struct UnlabeledSampler: Sendable {
   private let shard: Shard
   private let source: Source
   private let random: Philox
+  /// For draws of items that a user did not meet.
+  private let filter: MetFilter?
 
   /// A sampler of one shard.
   ///
@@ -38,6 +40,7 @@ package struct UnlabeledSampler: Sendable {
     self.shard = shard
     self.source = source
     random = Philox(seed: seed, purpose: .unlabeled)
+    filter = source == .unmet ? MetFilter(shard.met, itemCount: shard.itemCount) : nil
   }
 
   /// Whether every user with a labeled training row has an unlabeled item.
@@ -59,24 +62,29 @@ package struct UnlabeledSampler: Sendable {
   ///   - items: `(rows, perRow)`, overwritten with dense ids, or ``none`` for a user that has no
   ///     unlabeled item.
   ///   - rows: Labeled training rows of the shard, as the epoch order gives them.
-  ///   - users: The dense id of each row's user; inside the shard, not checked.
+  ///   - users: Each row's user, counted from `firstUser`; inside the shard, not checked.
+  ///   - firstUser: A dense id; 0 when `users` are dense ids themselves.
   ///   - epoch: From 0.
   ///   - perRow: Items per row, at most 2²⁶.
   /// - Complexity: O(1) draws of O(log(met items)) each, expected; no allocation.
   package func sample(
     into items: UnsafeMutablePointer<UInt32>, rows: UnsafeBufferPointer<Int>,
-    users: UnsafeBufferPointer<UInt32>, epoch: Int, perRow: Int = 1
+    users: UnsafeBufferPointer<UInt32>, firstUser: Int = 0, epoch: Int, perRow: Int = 1
   ) {
     precondition(rows.count == users.count, "every row has a user")
     precondition((0...1 << 26).contains(perRow), "items per row must be in 0 ... 2^26")
+    let first = firstUser &- shard.users.lowerBound
     switch source {
     case .unmet:
       unsafe guess(into: items, rows: rows, epoch: epoch, perRow: perRow)
-      unsafe replaceMet(in: items, rows: rows, users: users, epoch: epoch, perRow: perRow)
+      if let filter {
+        unsafe replaceMet(
+          in: items, rows: rows, users: users, first: first, epoch: epoch, perRow: perRow, filter)
+      }
     case .exposures:
       let exposures = shard.exposures
       for index in 0..<rows.count {
-        let shown = unsafe exposures[shard.local(users[index])]
+        let shown = unsafe exposures[first &+ Int(users[index])]
         let row = unsafe shard.firstTrainRow &+ rows[index]
         for draw in 0..<perRow {
           unsafe items[index &* perRow &+ draw] =
@@ -88,41 +96,61 @@ package struct UnlabeledSampler: Sendable {
     }
   }
 
-  /// Writes the first try of every draw. Tries do not depend on each other or on memory, so this
-  /// pass keeps the multipliers busy; almost all tries stand.
+  /// Writes the first try of every draw. Tries do not depend on each other or on memory, so they
+  /// are made four at a time; almost all stand.
   private func guess(
     into items: UnsafeMutablePointer<UInt32>, rows: UnsafeBufferPointer<Int>, epoch: Int,
     perRow: Int
   ) {
-    let bound = UInt64(truncatingIfNeeded: shard.itemCount)
-    let firstRow = shard.firstTrainRow
-    for index in 0..<rows.count {
-      let row = unsafe firstRow &+ rows[index]
+    for draw in 0..<perRow {
+      unsafe random.fill(
+        items + draw, below: shard.itemCount, epoch: epoch, rows: rows,
+        firstRow: shard.firstTrainRow, draw: draw << Self.drawBits, step: perRow)
+    }
+  }
+
+  /// Small enough for a list of as many draws to be on the stack without asking.
+  private static let blockSize = 128
+
+  /// Draws again wherever the first try is an item that the user met.
+  ///
+  /// The filter names the few draws that are worth a search; they are noted without a branch, which
+  /// nothing could predict.
+  private func replaceMet(
+    in items: UnsafeMutablePointer<UInt32>, rows: UnsafeBufferPointer<Int>,
+    users: UnsafeBufferPointer<UInt32>, first: Int, epoch: Int, perRow: Int, _ filter: MetFilter
+  ) {
+    let (met, firstRow, bound) = (shard.met, shard.firstTrainRow, shard.itemCount)
+    unsafe withUnsafeTemporaryAllocation(of: Int.self, capacity: Self.blockSize) { suspects in
       for draw in 0..<perRow {
-        let words = random.words(epoch: epoch, row: row, draw: draw << Self.drawBits)
-        unsafe items[index &* perRow &+ draw] = Self.item(words[0], words[1], below: bound)
+        for start in stride(from: 0, to: rows.count, by: Self.blockSize) {
+          var count = 0
+          for index in start..<min(start &+ Self.blockSize, rows.count) {
+            unsafe suspects[count] = index
+            let item = unsafe items[index &* perRow &+ draw]
+            count &+= unsafe filter.mayContain(item, of: first &+ Int(users[index])) ? 1 : 0
+          }
+          for suspect in 0..<count {
+            let index = unsafe suspects[suspect]
+            let user = unsafe first &+ Int(users[index])
+            let known = unsafe met[user]
+            let slot = index &* perRow &+ draw
+            if unsafe 2 &* known.count > bound || isMet(items[slot], known, user, filter) {
+              unsafe items[slot] = unsafe unmet(
+                known, epoch, firstRow &+ rows[index], draw, user, filter)
+            }
+          }
+        }
       }
     }
   }
 
-  /// Draws again wherever the first try is an item that the user met.
-  private func replaceMet(
-    in items: UnsafeMutablePointer<UInt32>, rows: UnsafeBufferPointer<Int>,
-    users: UnsafeBufferPointer<UInt32>, epoch: Int, perRow: Int
-  ) {
-    let met = shard.met
-    let itemCount = shard.itemCount
-    let firstRow = shard.firstTrainRow
-    for index in 0..<rows.count {
-      let known = unsafe met[shard.local(users[index])]
-      let isCrowded = 2 &* known.count > itemCount
-      for draw in 0..<perRow {
-        let slot = index &* perRow &+ draw
-        if unsafe isCrowded || Self.contains(known, items[slot]) {
-          unsafe items[slot] = unsafe unmet(known, epoch, firstRow &+ rows[index], draw)
-        }
-      }
-    }
+  @inline(__always)
+  private func isMet(
+    _ item: UInt32, _ met: UnsafeBufferPointer<UInt32>, _ user: Int, _ filter: MetFilter
+  ) -> Bool {
+    unsafe filter.mayContain(item, of: user)
+      && (filter.isExact(for: user) || Self.contains(met, item))
   }
 
   @inline(__always)
@@ -137,7 +165,8 @@ package struct UnlabeledSampler: Sendable {
   /// mixture of both is.
   @inline(__always)
   private func unmet(
-    _ met: UnsafeBufferPointer<UInt32>, _ epoch: Int, _ row: Int, _ draw: Int
+    _ met: UnsafeBufferPointer<UInt32>, _ epoch: Int, _ row: Int, _ draw: Int, _ user: Int,
+    _ filter: MetFilter
   ) -> UInt32 {
     let bound = UInt64(truncatingIfNeeded: shard.itemCount)
     let first = draw << Self.drawBits
@@ -145,9 +174,9 @@ package struct UnlabeledSampler: Sendable {
       for block in 0..<Self.maximumTries / 2 {
         let words = random.words(epoch: epoch, row: row, draw: first | block)
         let item = Self.item(words[0], words[1], below: bound)
-        if unsafe !Self.contains(met, item) { return item }
+        if unsafe !isMet(item, met, user, filter) { return item }
         let other = Self.item(words[2], words[3], below: bound)
-        if unsafe !Self.contains(met, other) { return other }
+        if unsafe !isMet(other, met, user, filter) { return other }
       }
     }
     let rest = shard.itemCount - met.count

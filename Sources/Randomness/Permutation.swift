@@ -42,22 +42,103 @@ package struct Permutation: Sendable {
   /// - Parameter position: In `0 ..< count`; not checked.
   package subscript(position: Int) -> Int {
     var value = UInt64(truncatingIfNeeded: position)
-    repeat {
-      var (low, high) = (value & lowMask, value >> lowBits)
-      low = (low &+ Self.round(high, keys.0)) & lowMask
-      high = (high &+ Self.round(low, keys.1)) & highMask
-      low = (low &+ Self.round(high, keys.2)) & lowMask
-      high = (high &+ Self.round(low, keys.3)) & highMask
-      low = (low &+ Self.round(high, keys.4)) & lowMask
-      high = (high &+ Self.round(low, keys.5)) & highMask
-      value = low | high << lowBits
-    } while value >= UInt64(truncatingIfNeeded: count)
+    repeat { value = walk(value) } while value >= UInt64(truncatingIfNeeded: count)
     return Int(truncatingIfNeeded: value)
   }
 
   /// Writes the elements at `positions` to `elements`, one call for many.
+  ///
+  /// - Complexity: O(positions); no allocation.
   package func fill(_ elements: UnsafeMutablePointer<Int>, positions: Range<Int>) {
-    for position in positions { unsafe elements[position &- positions.lowerBound] = self[position] }
+    var start = positions.lowerBound
+    while start < positions.upperBound {
+      let end = min(start &+ Self.blockSize, positions.upperBound)
+      unsafe fillBlock(
+        elements + (start &- positions.lowerBound), start: start, count: end &- start)
+      start = end
+    }
+  }
+
+  /// Small enough for its buffers to be on the stack without asking.
+  private static let blockSize = 64
+
+  /// All walk once; then those outside walk again, until none is left. One by one, whether an
+  /// element needs another walk would be mispredicted every other time.
+  private func fillBlock(_ elements: UnsafeMutablePointer<Int>, start: Int, count: Int) {
+    unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: Self.blockSize) { values in
+      unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.blockSize) { places in
+        for index in 0..<Self.blockSize {
+          unsafe values[index] = UInt64(truncatingIfNeeded: start &+ index)
+          unsafe places[index] = UInt8(truncatingIfNeeded: index)
+        }
+        let bound = UInt64(truncatingIfNeeded: self.count)
+        var pending = count
+        while pending > 0 {
+          for index in stride(from: 0, to: pending, by: 4) {
+            let walked = unsafe walk(
+              SIMD4(values[index], values[index + 1], values[index + 2], values[index + 3]))
+            for lane in 0..<4 { unsafe values[index + lane] = walked[lane] }
+          }
+          var outside = 0
+          for index in 0..<pending {
+            let (value, place) = unsafe (values[index], places[index])
+            unsafe elements[Int(place)] = Int(truncatingIfNeeded: value)
+            unsafe values[outside] = value
+            unsafe places[outside] = place
+            outside &+= value >= bound ? 1 : 0
+          }
+          pending = outside
+        }
+      }
+    }
+  }
+
+  /// Six rounds of the network.
+  @inline(__always)
+  private func walk(_ value: UInt64) -> UInt64 {
+    var (low, high) = (value & lowMask, value &>> lowBits)
+    low = (low &+ Self.round(high, keys.0)) & lowMask
+    high = (high &+ Self.round(low, keys.1)) & highMask
+    low = (low &+ Self.round(high, keys.2)) & lowMask
+    high = (high &+ Self.round(low, keys.3)) & highMask
+    low = (low &+ Self.round(high, keys.4)) & lowMask
+    high = (high &+ Self.round(low, keys.5)) & highMask
+    return low | high &<< lowBits
+  }
+
+  /// ``walk(_:)-(UInt64)`` of four values.
+  @inline(__always)
+  private func walk(_ value: SIMD4<UInt64>) -> SIMD4<UInt64> {
+    let (lowMask, highMask) = (SIMD4(repeating: lowMask), SIMD4(repeating: highMask))
+    let shift = SIMD4(repeating: lowBits)
+    var (low, high) = (value & lowMask, value &>> shift)
+    low = (low &+ Self.round(high, keys.0)) & lowMask
+    high = (high &+ Self.round(low, keys.1)) & highMask
+    low = (low &+ Self.round(high, keys.2)) & lowMask
+    high = (high &+ Self.round(low, keys.3)) & highMask
+    low = (low &+ Self.round(high, keys.4)) & lowMask
+    high = (high &+ Self.round(low, keys.5)) & highMask
+    return low | high &<< shift
+  }
+
+  /// ``round(_:_:)-(UInt64,_)`` of four values below 2³², in its lower 32 bits; the rest is of no
+  /// use, since a half of the network has at most 32.
+  ///
+  /// A product of 64-bit numbers by 32-bit parts. The upper part of `value ^ key` is that of the
+  /// key, so half of the partial products are the same for all values.
+  @inline(__always)
+  private static func round(_ value: SIMD4<UInt64>, _ key: UInt64) -> SIMD4<UInt64> {
+    let mask = SIMD4<UInt64>(repeating: 0xFFFF_FFFF)
+    let (factorHigh, factorLow): (UInt64, UInt64) = (0x9E37_79B9, 0x7F4A_7C15)
+    let upper = (key &>> 32 &* factorLow, key &>> 32 &* factorHigh)
+    let lower = (value ^ SIMD4(repeating: key)) & mask
+    let (lowLow, lowHigh) = (
+      lower &* SIMD4(repeating: factorLow), lower &* SIMD4(repeating: factorHigh)
+    )
+    let middle = lowLow &>> 32 &+ lowHigh & mask &+ SIMD4(repeating: upper.0 & 0xFFFF_FFFF)
+    let high =
+      SIMD4(repeating: upper.1 &+ upper.0 &>> 32) &+ lowHigh &>> 32 &+ middle &>> 32
+    return high ^ (middle &<< 3 | (lowLow & mask) &>> 29)
   }
 
   /// The upper half of a multiplication mixes every bit of `value` and `key`.

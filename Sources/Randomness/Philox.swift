@@ -77,6 +77,72 @@ package struct Philox: Sendable {
     return Int(UInt64(bound).multipliedFullWidth(by: random).high)
   }
 
+  /// Writes ``integer(below:epoch:row:draw:)`` of many rows, four at a time.
+  ///
+  /// - Parameters:
+  ///   - integers: One per row, overwritten.
+  ///   - bound: In `1 ..< 2³²`.
+  ///   - epoch: 0 for what happens once.
+  ///   - rows: Numbers of rows, to which `firstRow` is added.
+  ///   - firstRow: The row of the dataset or table from which `rows` count.
+  ///   - draw: Distinguishes several draws for one row.
+  ///   - step: Elements of `integers` from one row to the next.
+  /// - Complexity: O(rows), about 3 ns each; no allocation.
+  package func fill(
+    _ integers: UnsafeMutablePointer<UInt32>, below bound: Int, epoch: Int = 0,
+    rows: UnsafeBufferPointer<Int>, firstRow: Int = 0, draw: Int = 0, step: Int = 1
+  ) {
+    precondition((1..<1 << 32).contains(bound), "the bound must be in 1 ..< 2^32")
+    let wide = SIMD4(repeating: UInt64(UInt32(truncatingIfNeeded: bound)))
+    var index = 0
+    while index &+ 4 <= rows.count {
+      let low = unsafe SIMD4<UInt64>(
+        truncatingIfNeeded: SIMD4<Int>(
+          rows[index], rows[index &+ 1], rows[index &+ 2], rows[index &+ 3])
+          &+ SIMD4(repeating: firstRow))
+      let words = words(row: low, draw: draw, epoch: epoch)
+      // ⌊bound · (w₀ + 2³² w₁) / 2⁶⁴⌋ by halves: the lower product carries into the upper one.
+      let numbers = (wide &* words.1 &+ (wide &* words.0) &>> 32) &>> 32
+      for lane in 0..<4 {
+        unsafe integers[(index &+ lane) &* step] = UInt32(truncatingIfNeeded: numbers[lane])
+      }
+      index &+= 4
+    }
+    while index < rows.count {
+      unsafe integers[index &* step] = UInt32(
+        truncatingIfNeeded: integer(
+          below: bound, epoch: epoch, row: firstRow &+ rows[index], draw: draw))
+      index &+= 1
+    }
+  }
+
+  /// The first two words of four rows, each in the lower half of its lane.
+  ///
+  /// Lanes of 64 bits whose upper halves are zero multiply in one instruction.
+  @inline(__always)
+  private func words(
+    row: SIMD4<UInt64>, draw: Int, epoch: Int
+  ) -> (SIMD4<UInt64>, SIMD4<UInt64>) {
+    let mask = SIMD4<UInt64>(repeating: 0xFFFF_FFFF)
+    let (multiplier0, multiplier1) = (
+      SIMD4<UInt64>(repeating: 0xD251_1F53), SIMD4<UInt64>(repeating: 0xCD9E_8D57)
+    )
+    var (c0, c1) = (row & mask, row &>> 32)
+    var c2 = SIMD4(repeating: UInt64(UInt32(truncatingIfNeeded: draw)))
+    var c3 = SIMD4(repeating: UInt64(UInt32(truncatingIfNeeded: epoch)))
+    var (k0, k1) = (key[0], key[1])
+    for _ in 0..<10 {
+      let (first, second) = (c0 &* multiplier0, c2 &* multiplier1)
+      (c0, c1, c2, c3) = (
+        second &>> 32 ^ c1 ^ SIMD4(repeating: UInt64(k0)), second & mask,
+        first &>> 32 ^ c3 ^ SIMD4(repeating: UInt64(k1)), first & mask
+      )
+      k0 = k0 &+ 0x9E37_79B9
+      k1 = k1 &+ 0xBB67_AE85
+    }
+    return (c0, c1)
+  }
+
   /// A number in `[0, 1)`, a multiple of 2⁻⁵³.
   package func uniform(epoch: Int = 0, row: Int, draw: Int = 0) -> Double {
     let words = words(epoch: epoch, row: row, draw: draw)
