@@ -55,7 +55,7 @@ let package = Package(
       name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-    .target(name: "CPrefetch"),
+    .target(name: "CBuiltins"),
     .target(name: "CProcessor"),
 
     // Leaves: they import nothing of ours.
@@ -64,10 +64,10 @@ let package = Package(
     target("Fabric"),
 
     // Arithmetic and its distribution.
-    target("Kernels", ["COpenBLAS", "CPrefetch"], extra: vectorised),
+    target("Kernels", ["COpenBLAS", "CBuiltins"], extra: vectorised),
     target("MPI", ["CMPI", "Fabric"]),
     target("Sharding", ["Kernels", "Fabric"]),
-    target("Objectives", ["Kernels"], extra: vectorised),
+    target("Objectives", extra: vectorised),
     target("Backbones", ["Kernels", "Sharding", "Randomness"]),
 
     // Data in, figures and files out.
@@ -111,7 +111,7 @@ let package = Package(
     // They pass vectors by value, whose calling convention depends on the registers there are.
     tests("Kernels", ["Fabric"], extra: vectorised),
     tests("Sharding", ["Kernels", "Fabric", "TestSupport"]),
-    tests("Objectives", ["Kernels"]),
+    tests("Objectives", ["Kernels"], extra: vectorised),
     tests("Backbones", ["Kernels", "Sharding", "Randomness", "Fabric"]),
     tests("Interactions", ["Randomness", "Storage", "TestSupport"]),
     tests("Evaluation", ["Interactions", "Fabric", "Storage", "TestSupport"]),

@@ -69,6 +69,25 @@ package protocol Backbone: AnyObject {
   ) throws
 }
 
+/// A backbone that scores a batch at the three candidates of an inverse gradient step in one pass.
+///
+/// One that does not gets three forward passes over shifted copies of the rows, with equal bits.
+package protocol CandidateScoring: Backbone {
+  /// Writes the scores at the three candidates.
+  ///
+  /// - Parameters:
+  ///   - batch: The rows.
+  ///   - parameters: Where their parameters are, not shifted.
+  ///   - shifts: How far each row moves.
+  ///   - userSegments: The batch grouped by user.
+  ///   - scores: Overwritten.
+  /// - Throws: What an exchange inside a layer throws.
+  func forwardCandidates(
+    _ batch: RowBatch, _ parameters: BatchParameters, _ shifts: BatchShifts,
+    userSegments: SegmentSort, into scores: CandidateScores
+  ) throws
+}
+
 extension Backbone {
   package var itemReferencesPerRow: Int { 1 }
   package var keepsIntermediates: Bool { false }

@@ -6,14 +6,16 @@ package import Sharding
 ///
 /// He et al., *Neural Collaborative Filtering*, WWW 2017, section 3.2. Embeddings start from
 /// N(0, 0.01²), `w` uniformly in ±√(3/F), biases at 0.
-package final class GeneralizedMatrixFactorization: Backbone {
+package final class GeneralizedMatrixFactorization: CandidateScoring {
   private let layout: RowLayout
+  private let candidateScratch: AlignedBuffer<Float>
 
   /// - Parameters:
   ///   - factors: `F`, at least 1.
   ///   - hasBiases: Whether users and items have a bias each.
   package init(factors: Int, hasBiases: Bool) {
     layout = RowLayout(factors: factors, hasBias: hasBiases)
+    candidateScratch = AlignedBuffer(count: 6 * WeightedProduct.denseCount(layout))
   }
 
   package var userLayout: RowLayout { layout }
@@ -59,6 +61,15 @@ package final class GeneralizedMatrixFactorization: Backbone {
     unsafe WeightedProduct.forward(
       into: scores, count: batch.count, users: parameters.users, items: parameters.items,
       dense: parameters.dense, layout: layout)
+  }
+
+  package func forwardCandidates(
+    _ batch: RowBatch, _ parameters: BatchParameters, _ shifts: BatchShifts,
+    userSegments: SegmentSort, into scores: CandidateScores
+  ) {
+    unsafe WeightedProduct.forwardCandidates(
+      into: scores, users: parameters.users, items: parameters.items, dense: parameters.dense,
+      shifts: shifts, segments: userSegments, layout: layout, scratch: candidateScratch.pointer)
   }
 
   package func backward(

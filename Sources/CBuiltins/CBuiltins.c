@@ -1,1 +1,1 @@
-#include "CPrefetch.h"
+#include "CBuiltins.h"

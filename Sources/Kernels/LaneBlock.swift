@@ -1,11 +1,21 @@
+internal import CBuiltins
+
 /// A vector of a width fixed at compile time that stays in registers: 8, 16, 32, 64 or 128 floats.
 ///
 /// All lanes are computed alike, so wide and narrow blocks give the same bits.
 protocol LaneBlock {
   /// All zero.
   init()
+  /// A copy of `row`.
+  init(_ row: UnsafePointer<Float>)
   /// Adds `scale · row`, fused.
   mutating func add(_ scale: SIMD8<Float>, times row: UnsafePointer<Float>)
+  /// Becomes `row + self`.
+  mutating func add(_ row: UnsafePointer<Float>)
+  /// Becomes `self ⊙ row`.
+  mutating func multiply(by row: UnsafePointer<Float>)
+  /// Adds `self ⊙ row` to `target`, fused.
+  func add(times row: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>)
   func store(to row: UnsafeMutablePointer<Float>)
   /// Adds `weight ⊙ user ⊙ item` to 8 running sums, block after block, fused.
   static func dot(
@@ -26,6 +36,16 @@ func store8(_ value: SIMD8<Float>, _ pointer: UnsafeMutablePointer<Float>) {
   unsafe UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: SIMD8<Float>.self)
 }
 
+/// The square root of each lane, correctly rounded.
+@inline(__always)
+func squareRoot(_ value: SIMD8<Float>) -> SIMD8<Float> {
+  #if arch(x86_64)
+    inverse_square_root(value)
+  #else
+    value.squareRoot()
+  #endif
+}
+
 /// The sum of 8 lanes, in a fixed order: halves, quarters, pairs.
 @inline(__always)
 func horizontalSum(_ value: SIMD8<Float>) -> Float {
@@ -40,9 +60,22 @@ struct Lanes8: LaneBlock {
 
   @inline(__always) init() {}
 
+  @inline(__always) init(_ row: UnsafePointer<Float>) { value = unsafe load8(row) }
+
   @inline(__always)
   mutating func add(_ scale: SIMD8<Float>, times row: UnsafePointer<Float>) {
     value = unsafe value.addingProduct(scale, load8(row))
+  }
+
+  @inline(__always)
+  mutating func add(_ row: UnsafePointer<Float>) { value = unsafe load8(row) + value }
+
+  @inline(__always)
+  mutating func multiply(by row: UnsafePointer<Float>) { value = unsafe value * load8(row) }
+
+  @inline(__always)
+  func add(times row: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>) {
+    unsafe store8(load8(target).addingProduct(load8(row), value), target)
   }
 
   @inline(__always)
@@ -67,9 +100,33 @@ struct Pair<Half: LaneBlock>: LaneBlock {
   @inline(__always) init() {}
 
   @inline(__always)
+  init(_ row: UnsafePointer<Float>) {
+    low = unsafe Half(row)
+    high = unsafe Half(row + Half.width)
+  }
+
+  @inline(__always)
   mutating func add(_ scale: SIMD8<Float>, times row: UnsafePointer<Float>) {
     unsafe low.add(scale, times: row)
     unsafe high.add(scale, times: row + Half.width)
+  }
+
+  @inline(__always)
+  mutating func add(_ row: UnsafePointer<Float>) {
+    unsafe low.add(row)
+    unsafe high.add(row + Half.width)
+  }
+
+  @inline(__always)
+  mutating func multiply(by row: UnsafePointer<Float>) {
+    unsafe low.multiply(by: row)
+    unsafe high.multiply(by: row + Half.width)
+  }
+
+  @inline(__always)
+  func add(times row: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>) {
+    unsafe low.add(times: row, to: target)
+    unsafe high.add(times: row + Half.width, to: target + Half.width)
   }
 
   @inline(__always)
@@ -94,3 +151,75 @@ typealias Lanes16 = Pair<Lanes8>
 typealias Lanes32 = Pair<Lanes16>
 typealias Lanes64 = Pair<Lanes32>
 typealias Lanes128 = Pair<Lanes64>
+
+/// The bias of a row as a block of its own: its sums are those of the scales alone.
+struct BiasLane: LaneBlock {
+  private var value: Float = 0
+
+  @inline(__always) init() {}
+
+  @inline(__always) init(_ row: UnsafePointer<Float>) { value = unsafe row[0] }
+
+  @inline(__always)
+  mutating func add(_ scale: SIMD8<Float>, times row: UnsafePointer<Float>) { value += scale[0] }
+
+  @inline(__always)
+  mutating func add(_ row: UnsafePointer<Float>) { value = unsafe row[0] + value }
+
+  @inline(__always)
+  mutating func multiply(by row: UnsafePointer<Float>) {}
+
+  @inline(__always)
+  func add(times row: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>) {
+    unsafe target[0] += value
+  }
+
+  @inline(__always)
+  func store(to row: UnsafeMutablePointer<Float>) {
+    unsafe store8(.zero, row)
+    unsafe row[0] = value
+  }
+
+  @inline(__always)
+  static func dot(
+    _ weight: UnsafePointer<Float>, _ user: UnsafePointer<Float>, _ item: UnsafePointer<Float>,
+    adding sums: SIMD8<Float>
+  ) -> SIMD8<Float> {
+    sums
+  }
+
+  @inline(__always) static var width: Int { 8 }
+}
+
+/// What can be done to rows in groups of columns, each with as many registers as there are.
+protocol ColumnKernel {
+  /// Treats the columns `column ..< column + Lanes.width` of all rows.
+  func run<Lanes: LaneBlock>(_: Lanes.Type, column: Int)
+}
+
+extension ColumnKernel {
+  /// Treats `blocks` blocks of 8 columns: the widest groups first.
+  ///
+  /// All lanes are computed alike, so how columns are grouped does not show in the bits.
+  @inline(__always)
+  func run(blocks: Int) {
+    var column = 0
+    for _ in 0..<blocks / 16 {
+      run(Lanes128.self, column: column)
+      column &+= 128
+    }
+    if blocks & 8 != 0 {
+      run(Lanes64.self, column: column)
+      column &+= 64
+    }
+    if blocks & 4 != 0 {
+      run(Lanes32.self, column: column)
+      column &+= 32
+    }
+    if blocks & 2 != 0 {
+      run(Lanes16.self, column: column)
+      column &+= 16
+    }
+    if blocks & 1 != 0 { run(Lanes8.self, column: column) }
+  }
+}

@@ -1,69 +1,50 @@
 /// Sums of vectors along the shard tree, one row of a table at a time.
 ///
-/// Leaves arrive in ascending shard order; absent shards are skipped. Two neighbours `s < t` on
-/// the stack meet at the tree node of level `⌊log₂(s xor t)⌋`, and lower nodes are added first,
-/// which is exactly the order of `ShardTree`. See docs/decisions/0002-shards-and-tree-sums.md.
+/// Leaves arrive in ascending shard order; absent shards are skipped. The sum so far is in the
+/// caller's registers. When the next leaf meets it at the tree node of level `⌊log₂(s xor t)⌋`, it
+/// takes up what waits at lower levels and then waits at that one, which is exactly the order of
+/// `ShardTree`. See docs/decisions/0002-shards-and-tree-sums.md.
 ///
-/// The stack lies in memory that the caller's kernel keeps in the first-level cache: at most
-/// 1 + log₂ S rows.
+/// What waits lies in memory that stays in the first-level cache: at most log₂ S rows.
 @safe
 struct TreeStack {
-  /// `(depth, stride)`.
+  /// `(levels, stride)`.
   private let slots: UnsafeMutablePointer<Float>
-  private let shards: UnsafeMutablePointer<UInt32>
   private let stride: Int
-  private var depth = 0
+  /// Bit `l` is set when a sum waits at level `l`.
+  private var waiting: UInt32 = 0
 
+  /// For the columns from `column` on.
   @inline(__always)
-  init(scratch: TreeScratch) {
-    unsafe slots = unsafe scratch.slots.pointer
-    unsafe shards = unsafe scratch.shards.pointer
+  init(scratch: TreeScratch, column: Int) {
+    unsafe slots = unsafe scratch.slots.pointer + column
     stride = scratch.stride
   }
 
-  /// Where the next leaf goes: the caller writes a row of `stride` floats there, then calls
-  /// ``push(shard:)``.
+  /// Puts the sum so far aside: the next leaf, of shard `next`, meets it, whose last leaf was of
+  /// shard `last`.
   @inline(__always)
-  var top: UnsafeMutablePointer<Float> { unsafe slots + depth &* stride }
+  mutating func put<Lanes: LaneBlock>(_ sum: inout Lanes, last: UInt32, next: UInt32) {
+    let level = 31 &- (last ^ next).leadingZeroBitCount
+    collect(into: &sum, levels: waiting & ((1 &<< UInt32(level)) &- 1))
+    unsafe sum.store(to: slots + level &* stride)
+    waiting |= 1 &<< UInt32(level)
+  }
 
-  /// Makes room for the leaf of `shard`: adds what the tree adds before it. Call before ``top``.
+  /// Adds everything that waits.
   @inline(__always)
-  mutating func settle(before shard: UInt32) {
-    guard depth > 1 else { return }
-    let meeting = unsafe (shards[depth &- 1] ^ shard).leadingZeroBitCount
-    // A larger count of leading zeros is a lower node.
-    while depth > 1,
-      unsafe (shards[depth &- 2] ^ shards[depth &- 1]).leadingZeroBitCount > meeting
-    {
-      addTop()
-    }
+  mutating func finish<Lanes: LaneBlock>(_ sum: inout Lanes) {
+    collect(into: &sum, levels: waiting)
   }
 
   @inline(__always)
-  mutating func push(shard: UInt32) {
-    unsafe shards[depth] = shard
-    depth &+= 1
-  }
-
-  /// Adds everything on the stack, writes it to `row` and empties the stack.
-  @inline(__always)
-  mutating func finish(into row: UnsafeMutablePointer<Float>) {
-    while depth > 1 { addTop() }
-    for column in Swift.stride(from: 0, to: stride, by: RowLayout.lanes) {
-      unsafe store8(load8(slots + column), row + column)
+  private mutating func collect<Lanes: LaneBlock>(into sum: inout Lanes, levels: UInt32) {
+    waiting &= ~levels
+    var rest = levels
+    while rest != 0 {
+      unsafe sum.add(slots + rest.trailingZeroBitCount &* stride)
+      rest &= rest &- 1
     }
-    depth = 0
-  }
-
-  @inline(__always)
-  private mutating func addTop() {
-    let upper = unsafe slots + (depth &- 1) &* stride
-    let lower = unsafe upper - stride
-    for column in Swift.stride(from: 0, to: stride, by: RowLayout.lanes) {
-      unsafe store8(load8(lower + column) + load8(upper + column), lower + column)
-    }
-    // The lower entry keeps its shard: any leaf of a subtree stands for it.
-    depth &-= 1
   }
 }
 
@@ -71,14 +52,11 @@ struct TreeStack {
 @safe
 package final class TreeScratch {
   fileprivate let slots: AlignedBuffer<Float>
-  fileprivate let shards: AlignedBuffer<UInt32>
   package let stride: Int
 
   /// For rows of `stride` floats and `shardCount` shards.
   package init(stride: Int, shardCount: Int) {
-    let depth = 2 + Int.bitWidth - shardCount.leadingZeroBitCount
-    slots = AlignedBuffer(count: depth * stride)
-    shards = AlignedBuffer(count: depth)
+    slots = AlignedBuffer(count: max(1, Int.bitWidth - shardCount.leadingZeroBitCount) * stride)
     self.stride = stride
   }
 }
@@ -94,15 +72,18 @@ package struct ShardRuns {
   package let shards: UnsafePointer<UInt32>
   /// `(S')`: the first shard of the block a shard lies in; sums never cross blocks.
   package let blocks: UnsafePointer<UInt32>
+  /// `(B)`: the shard of each position, as an index into the other arrays.
+  package let shardOfRow: UnsafePointer<UInt16>
   package let count: Int
 
   package init(
     starts: UnsafePointer<UInt32>, shards: UnsafePointer<UInt32>, blocks: UnsafePointer<UInt32>,
-    count: Int
+    shardOfRow: UnsafePointer<UInt16>, count: Int
   ) {
     unsafe self.starts = unsafe starts
     unsafe self.shards = unsafe shards
     unsafe self.blocks = unsafe blocks
+    unsafe self.shardOfRow = unsafe shardOfRow
     self.count = count
   }
 }
@@ -142,25 +123,45 @@ package enum PartialSums {
     segments: SegmentSort, rows: UnsafePointer<Float>, blocks: UnsafePointer<UInt32>,
     ordered: Bool, scratch: TreeScratch, sums: UnsafeMutablePointer<Float>
   ) {
-    let stride = scratch.stride
-    var stack = TreeStack(scratch: scratch)
-    for segment in 0..<segments.segmentCount {
-      let start = unsafe Int(segments.segmentStarts.pointer[segment])
-      let end = unsafe Int(segments.segmentStarts.pointer[segment &+ 1])
-      for index in start..<end {
-        let position = unsafe Int(segments.order.pointer[index])
-        let row = unsafe rows + position &* stride
-        // Equal shards meet below every node, so an unordered sum is a chain from the left.
-        let shard = unsafe ordered ? blocks[position] : 0
-        stack.settle(before: shard)
-        let top = unsafe stack.top
-        for column in Swift.stride(from: 0, to: stride, by: RowLayout.lanes) {
-          unsafe store8(load8(row + column), top + column)
+    unsafe Merge(
+      segments: segments, rows: rows, blocks: blocks, isOrdered: ordered, scratch: scratch,
+      sums: sums
+    ).run(blocks: scratch.stride / RowLayout.lanes)
+  }
+
+  @safe
+  private struct Merge: ColumnKernel {
+    let segments: SegmentSort
+    let rows: UnsafePointer<Float>
+    let blocks: UnsafePointer<UInt32>
+    let isOrdered: Bool
+    let scratch: TreeScratch
+    let sums: UnsafeMutablePointer<Float>
+
+    @inline(__always)
+    func run<Lanes: LaneBlock>(_: Lanes.Type, column: Int) {
+      let stride = scratch.stride
+      let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
+      let rows = unsafe self.rows + column
+      var stack = TreeStack(scratch: scratch, column: column)
+      for segment in 0..<segments.segmentCount {
+        let (start, end) = unsafe (Int(starts[segment]), Int(starts[segment &+ 1]))
+        var last = unsafe order[start]
+        var sum = unsafe Lanes(rows + Int(last) &* stride)
+        for index in start &+ 1..<max(start &+ 1, end) {
+          let position = unsafe order[index]
+          let row = unsafe rows + Int(position) &* stride
+          if isOrdered {
+            unsafe stack.put(&sum, last: blocks[Int(last)], next: blocks[Int(position)])
+            sum = unsafe Lanes(row)
+          } else {
+            unsafe sum.add(row)
+          }
+          last = position
         }
-        stack.push(shard: shard)
-        if !ordered { stack.settle(before: .max) }
+        stack.finish(&sum)
+        unsafe sum.store(to: sums + segment &* stride + column)
       }
-      unsafe stack.finish(into: sums + segment &* stride)
     }
   }
 }

@@ -120,6 +120,9 @@ package enum RowOptimizer: Equatable, Sendable {
     }
   }
 
+  /// Rows ahead of which a row's weights and state are asked for.
+  private static let lookahead = 4
+
   private func descend(_ step: Step, _ rows: Rows) {
     let rate = SIMD8(repeating: step.rate)
     for row in 0..<rows.count {
@@ -147,7 +150,7 @@ package enum RowOptimizer: Equatable, Sendable {
         let g = unsafe load8(gradient + column).addingProduct(decay, weight)
         let sum = unsafe load8(sums + column).addingProduct(g, g)
         unsafe store8(sum, sums + column)
-        unsafe store8(weight - rate * g / (sum.squareRoot() + epsilon), weights + column)
+        unsafe store8(weight - rate * g / (squareRoot(sum) + epsilon), weights + column)
       }
     }
   }
@@ -184,6 +187,11 @@ package enum RowOptimizer: Equatable, Sendable {
     let (beta1, beta2) = (SIMD8(repeating: step.beta1), SIMD8(repeating: step.beta2))
     let (new1, new2) = (SIMD8(repeating: 1 - step.beta1), SIMD8(repeating: 1 - step.beta2))
     for row in 0..<rows.count {
+      let next = unsafe Int(rows.index[min(row &+ Self.lookahead, rows.count &- 1)])
+      unsafe prefetch(
+        rows.weights + (next &- rows.weightOffset) &* rows.stride, width: rows.stride)
+      unsafe prefetch(first + (next &- rows.stateOffset) &* rows.stride, width: rows.stride)
+      unsafe prefetch(second + (next &- rows.stateOffset) &* rows.stride, width: rows.stride)
       let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
       let state = unsafe (Int(rows.index[row]) &- rows.stateOffset) &* rows.stride
       let gradient = unsafe rows.gradients + row &* rows.stride
@@ -195,7 +203,7 @@ package enum RowOptimizer: Equatable, Sendable {
         let v = unsafe (new2 * g * g).addingProduct(beta2, load8(second + state + column))
         unsafe store8(m, first + state + column)
         unsafe store8(v, second + state + column)
-        unsafe store8(weight - rate * m / (v.squareRoot() + epsilon), weights + column)
+        unsafe store8(weight - rate * m / (squareRoot(v) + epsilon), weights + column)
       }
     }
   }

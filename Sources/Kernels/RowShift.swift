@@ -1,7 +1,7 @@
-/// The virtual step of the inverse gradient, `θ − shift · d(g)`, on some rows.
+/// The virtual step of the inverse gradient, `θ − α d(g)`, on some rows.
 ///
-/// Lin et al., WSDM 2024, section 4.2. One definition serves the candidates and the commit, so a
-/// candidate that wins is exactly what the table holds afterwards.
+/// Lin et al., WSDM 2024, section 4.2. A gradient is turned into its *shift* `s = α d(g)` once; the
+/// candidates are `θ − s`, `θ` and `θ + s`, and the one that wins is what is committed.
 package enum RowShift {
   /// What `d(g)` is.
   package enum Direction: String, Sendable, Codable, CaseIterable {
@@ -11,124 +11,100 @@ package enum RowShift {
     case gradient
   }
 
-  /// Writes `source − shift · d(gradient)`; all three are `(count)` floats, a multiple of 8, and
-  /// `target` may be `source`.
-  @inline(__always)
-  package static func apply(
-    _ direction: Direction, shift: Float, gradient: UnsafePointer<Float>,
-    source: UnsafePointer<Float>, target: UnsafeMutablePointer<Float>, count: Int
+  /// Turns gradients into shifts, in place.
+  ///
+  /// - Parameters:
+  ///   - direction: `d`.
+  ///   - rate: `α`.
+  ///   - values: `(count)`: `g`, then `α d(g)`.
+  ///   - count: A multiple of 8.
+  /// - Complexity: O(count); no allocation.
+  package static func turn(
+    _ direction: Direction, rate: Float, values: UnsafeMutablePointer<Float>, count: Int
   ) {
-    let shift8 = SIMD8(repeating: shift)
+    let rate8 = SIMD8(repeating: rate)
     for column in stride(from: 0, to: count, by: 8) {
-      let g = unsafe load8(gradient + column)
+      let g = unsafe load8(values + column)
       switch direction {
       case .gradient:
-        unsafe store8(load8(source + column) - shift8 * g, target + column)
+        unsafe store8(rate8 * g, values + column)
       case .sign:
-        let up = SIMD8<Float>.zero.replacing(with: shift8, where: g .> 0)
-        unsafe store8(
-          load8(source + column) - up.replacing(with: -shift8, where: g .< 0), target + column)
+        let up = SIMD8<Float>.zero.replacing(with: rate8, where: g .> 0)
+        unsafe store8(up.replacing(with: -rate8, where: g .< 0), values + column)
       }
     }
   }
 
-  /// Shifts rows of a table in place.
+  /// Shifts rows of a table: `θ ← θ − factor · s`.
   ///
   /// - Parameters:
-  ///   - direction: `d`.
-  ///   - shift: `α`, negative for the inverse step.
+  ///   - factor: 1 for the direct step, −1 for the inverse.
   ///   - index: `(count)`: rows of the table.
   ///   - count: Rows to shift.
-  ///   - gradients: `(count, stride)`.
+  ///   - shifts: `(count, stride)`.
   ///   - weights: Row `r` starts at `weights + (r − offset) · stride`.
   ///   - offset: The table row at `weights`.
-  ///   - stride: Floats per row.
+  ///   - stride: Floats per row, a multiple of 8.
   package static func commit(
-    _ direction: Direction, shift: Float, index: UnsafePointer<UInt32>, count: Int,
-    gradients: UnsafePointer<Float>, weights: UnsafeMutablePointer<Float>, offset: Int, stride: Int
+    factor: Float, index: UnsafePointer<UInt32>, count: Int, shifts: UnsafePointer<Float>,
+    weights: UnsafeMutablePointer<Float>, offset: Int, stride: Int
   ) {
     for row in 0..<count {
-      let weight = unsafe weights + (Int(index[row]) &- offset) &* stride
-      unsafe apply(
-        direction, shift: shift, gradient: gradients + row &* stride, source: weight,
-        target: weight, count: stride)
+      let next = unsafe Int(index[min(row &+ prefetchDistance, count &- 1)])
+      unsafe prefetch(weights + (next &- offset) &* stride, width: stride)
+      unsafe shift(
+        weights + (Int(index[row]) &- offset) &* stride, by: shifts + row &* stride, factor: factor,
+        count: stride)
     }
   }
 
-  /// Rows of a table or of a compact copy, as the source of candidates.
-  @safe
-  package struct Source {
-    /// `(count, stride)` rows, or the table.
-    let base: UnsafePointer<Float>
-    /// `(count)`: the row of each; `nil` when they lie in order.
-    let index: UnsafePointer<UInt32>?
-
-    package init(base: UnsafePointer<Float>, index: UnsafePointer<UInt32>?) {
-      unsafe self.base = unsafe base
-      unsafe self.index = unsafe index
+  /// Shifts `count` floats, a multiple of 8, in place.
+  @inline(__always)
+  package static func shift(
+    _ values: UnsafeMutablePointer<Float>, by shift: UnsafePointer<Float>, factor: Float, count: Int
+  ) {
+    let factor8 = SIMD8(repeating: factor)
+    for column in stride(from: 0, to: count, by: 8) {
+      unsafe store8(load8(values + column) - factor8 * load8(shift + column), values + column)
     }
   }
 
-  /// Gradients by row number; a row that is not among them has gradient 0.
-  @safe
-  package struct Gradients {
-    /// `(count)`, ascending.
-    let keys: UnsafePointer<UInt32>
-    /// `(count, stride)`.
-    let rows: UnsafePointer<Float>
-    let count: Int
-
-    package init(keys: UnsafePointer<UInt32>, rows: UnsafePointer<Float>, count: Int) {
-      unsafe self.keys = unsafe keys
-      unsafe self.rows = unsafe rows
-      self.count = count
+  /// Writes `row − s`, `row` and `row + s`, each `count` floats, a multiple of 8.
+  @inline(__always)
+  package static func candidates(
+    of row: UnsafePointer<Float>, shift: UnsafePointer<Float>, count: Int,
+    direct: UnsafeMutablePointer<Float>, unchanged: UnsafeMutablePointer<Float>,
+    inverse: UnsafeMutablePointer<Float>
+  ) {
+    for column in stride(from: 0, to: count, by: 8) {
+      let (value, step) = unsafe (load8(row + column), load8(shift + column))
+      unsafe store8(value - step, direct + column)
+      unsafe store8(value, unchanged + column)
+      unsafe store8(value + step, inverse + column)
     }
   }
 
-  /// Writes rows as they are and after the direct and the inverse step.
+  /// Finds the rows that some keys stand for.
   ///
   /// - Parameters:
-  ///   - direction: `d`.
-  ///   - shift: `α`.
-  ///   - keys: `(count)`: row numbers, ascending.
-  ///   - count: Rows.
-  ///   - source: Their values.
-  ///   - gradients: Their gradients.
-  ///   - stride: Floats per row, a multiple of 8.
-  ///   - direct: `(count, stride)`: `θ − α d(g)`.
-  ///   - unchanged: `(count, stride)`: `θ`.
-  ///   - inverse: `(count, stride)`: `θ + α d(g)`.
-  /// - Complexity: O((count + gradients.count) · stride); no allocation, no communication.
-  package static func candidates(
-    _ direction: Direction, shift: Float, keys: UnsafePointer<UInt32>, count: Int,
-    source: Source, gradients: Gradients, stride: Int, direct: UnsafeMutablePointer<Float>,
-    unchanged: UnsafeMutablePointer<Float>, inverse: UnsafeMutablePointer<Float>
+  ///   - keys: `(count)`, ascending.
+  ///   - count: Keys to look up.
+  ///   - known: `(knownCount)`, ascending.
+  ///   - knownCount: Rows there are.
+  ///   - rows: `(knownCount, stride)`.
+  ///   - stride: Floats per row.
+  ///   - places: `(count)`: overwritten where a key is known.
+  /// - Complexity: O(count + knownCount).
+  package static func find(
+    keys: UnsafePointer<UInt32>, count: Int, in known: UnsafePointer<UInt32>, knownCount: Int,
+    rows: UnsafePointer<Float>, stride: Int, places: UnsafeMutablePointer<UnsafePointer<Float>>
   ) {
     var found = 0
-    for row in 0..<count {
-      let origin: Int =
-        if let index = unsafe source.index { unsafe Int(index[row]) } else { row }
-      let values = unsafe source.base + origin &* stride
-      let offset = row &* stride
-      for column in Swift.stride(from: 0, to: stride, by: 8) {
-        unsafe store8(load8(values + column), unchanged + offset + column)
-      }
-      while found < gradients.count, unsafe gradients.keys[found] < keys[row] { found &+= 1 }
-      let hasGradient = unsafe found < gradients.count && gradients.keys[found] == keys[row]
-      if hasGradient {
-        let gradient = unsafe gradients.rows + found &* stride
-        unsafe apply(
-          direction, shift: shift, gradient: gradient, source: values, target: direct + offset,
-          count: stride)
-        unsafe apply(
-          direction, shift: -shift, gradient: gradient, source: values, target: inverse + offset,
-          count: stride)
-      } else {
-        for column in Swift.stride(from: 0, to: stride, by: 8) {
-          let value = unsafe load8(values + column)
-          unsafe store8(value, direct + offset + column)
-          unsafe store8(value, inverse + offset + column)
-        }
+    for index in 0..<count {
+      let key = unsafe keys[index]
+      while found < knownCount, unsafe known[found] < key { found &+= 1 }
+      if found < knownCount, unsafe known[found] == key {
+        unsafe places[index] = unsafe rows + found &* stride
       }
     }
   }

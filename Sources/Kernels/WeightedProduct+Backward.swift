@@ -39,50 +39,66 @@ extension WeightedProduct {
     _ input: BackwardInput, segments: SegmentSort, gradients: UnsafeMutablePointer<Float>,
     denseGradients: UnsafeMutablePointer<Float>
   ) {
-    switch input.layout.factorBlocks {
-    case 1: unsafe backwardUsers(Fixed<Lanes8>.self, input, segments, gradients, denseGradients)
-    case 2: unsafe backwardUsers(Fixed<Lanes16>.self, input, segments, gradients, denseGradients)
-    case 4: unsafe backwardUsers(Fixed<Lanes32>.self, input, segments, gradients, denseGradients)
-    case 8: unsafe backwardUsers(Fixed<Lanes64>.self, input, segments, gradients, denseGradients)
-    case 16: unsafe backwardUsers(Fixed<Lanes128>.self, input, segments, gradients, denseGradients)
-    default: unsafe backwardUsers(AnyWidth.self, input, segments, gradients, denseGradients)
-    }
+    let layout = input.layout
+    unsafe denseGradients.update(repeating: 0, count: input.runs.count &* denseCount(layout))
+    let sums = unsafe UserSums(
+      input: input, segments: segments, gradients: gradients, denseGradients: denseGradients)
+    sums.run(blocks: layout.factorBlocks)
+    sums.runBias()
   }
 
-  @inline(__always)
-  private static func backwardUsers<Width: RowWidth>(
-    _: Width.Type, _ input: BackwardInput, _ segments: SegmentSort,
-    _ gradients: UnsafeMutablePointer<Float>, _ denseGradients: UnsafeMutablePointer<Float>
-  ) {
-    let layout = input.layout
-    let (stride, blocks) = (layout.stride, layout.factorBlocks)
-    let denseStride = denseCount(layout)
-    unsafe denseGradients.update(repeating: 0, count: input.runs.count &* denseStride)
-    let order = unsafe UnsafePointer(segments.order.pointer)
-    var shard = 0
-    for segment in 0..<segments.segmentCount {
-      let start = unsafe Int(segments.segmentStarts.pointer[segment])
-      let end = unsafe Int(segments.segmentStarts.pointer[segment &+ 1])
-      while unsafe order[start] >= input.runs.starts[shard &+ 1] { shard &+= 1 }
-      let gradient = unsafe gradients + segment &* stride
-      unsafe Width.sum(
-        order, start, end, input.scoreGradients, input.items, stride: stride, blocks: blocks,
-        into: gradient)
-      let user =
-        unsafe input.users.base + Int(input.users.index[Int(order[start])]) &* stride
-      let denseRow = unsafe denseGradients + shard &* denseStride
-      for block in 0..<blocks {
-        let column = block &* 8
-        let sum = unsafe load8(gradient + column)
-        unsafe store8(
-          load8(denseRow + column).addingProduct(load8(user + column), sum), denseRow + column)
-        unsafe store8(sum * load8(input.dense + column), gradient + column)
+  @safe
+  private struct UserSums: ColumnKernel {
+    let input: BackwardInput
+    let segments: SegmentSort
+    let gradients: UnsafeMutablePointer<Float>
+    let denseGradients: UnsafeMutablePointer<Float>
+
+    @inline(__always)
+    func run<Lanes: LaneBlock>(_: Lanes.Type, column: Int) {
+      let (stride, denseStride) = (input.layout.stride, denseCount(input.layout))
+      let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
+      let (items, itemIndex) = unsafe (input.items.base + column, input.items.index)
+      let (users, userIndex) = unsafe (input.users.base + column, input.users.index)
+      let (scale, shardOfRow) = unsafe (input.scoreGradients, input.runs.shardOfRow)
+      let weight = unsafe input.dense + column
+      let last = max(segments.count &- 1, 0)
+      for segment in 0..<segments.segmentCount {
+        var sum = Lanes()
+        let start = unsafe Int(starts[segment])
+        for index in start..<(unsafe Int(starts[segment &+ 1])) {
+          let next = unsafe Int(order[min(index &+ prefetchDistance, last)])
+          unsafe prefetch(items + Int(itemIndex[next]) &* stride, width: Lanes.width)
+          let position = unsafe Int(order[index])
+          let row = unsafe items + Int(itemIndex[position]) &* stride
+          unsafe sum.add(SIMD8(repeating: scale[position]), times: row)
+        }
+        let first = unsafe Int(order[start])
+        unsafe sum.add(
+          times: users + Int(userIndex[first]) &* stride,
+          to: denseGradients + Int(shardOfRow[first]) &* denseStride + column)
+        unsafe sum.multiply(by: weight)
+        unsafe sum.store(to: gradients + segment &* stride + column)
       }
-      let total = unsafe biasGradient(order, start, end, input.scoreGradients)
-      unsafe denseRow[stride] += total
-      if layout.hasBias {
-        unsafe store8(.zero, gradient + layout.biasColumn)
-        unsafe gradient[layout.biasColumn] = total
+    }
+
+    /// The sums of δ alone: gradients of the users' biases, if there are any, and of the common one.
+    func runBias() {
+      let layout = input.layout
+      let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
+      for segment in 0..<segments.segmentCount {
+        let start = unsafe Int(starts[segment])
+        var sum: Float = 0
+        for index in start..<(unsafe Int(starts[segment &+ 1])) {
+          unsafe sum += input.scoreGradients[Int(order[index])]
+        }
+        let shard = unsafe Int(input.runs.shardOfRow[Int(order[start])])
+        unsafe denseGradients[shard &* denseCount(layout) &+ layout.stride] += sum
+        if layout.hasBias {
+          let bias = unsafe gradients + segment &* layout.stride + layout.biasColumn
+          unsafe store8(.zero, bias)
+          unsafe bias[0] = sum
+        }
       }
     }
   }
@@ -102,79 +118,68 @@ extension WeightedProduct {
     _ input: BackwardInput, segments: SegmentSort, ordered: Bool, scratch: TreeScratch,
     partials: PartialRows
   ) {
-    switch input.layout.factorBlocks {
-    case 1: backwardItems(Fixed<Lanes8>.self, input, segments, ordered, scratch, partials)
-    case 2: backwardItems(Fixed<Lanes16>.self, input, segments, ordered, scratch, partials)
-    case 4: backwardItems(Fixed<Lanes32>.self, input, segments, ordered, scratch, partials)
-    case 8: backwardItems(Fixed<Lanes64>.self, input, segments, ordered, scratch, partials)
-    case 16: backwardItems(Fixed<Lanes128>.self, input, segments, ordered, scratch, partials)
-    default: backwardItems(AnyWidth.self, input, segments, ordered, scratch, partials)
-    }
+    let sums = ItemSums(
+      input: input, segments: segments, isOrdered: ordered, scratch: scratch, partials: partials)
+    sums.run(blocks: input.layout.factorBlocks)
+    if input.layout.hasBias { sums.run(BiasLane.self, column: input.layout.biasColumn) }
   }
 
-  @inline(__always)
-  private static func backwardItems<Width: RowWidth>(
-    _: Width.Type, _ input: BackwardInput, _ segments: SegmentSort, _ ordered: Bool,
-    _ scratch: TreeScratch, _ partials: PartialRows
-  ) {
-    let layout = input.layout
-    let (stride, blocks, runs) = (layout.stride, layout.factorBlocks, input.runs)
-    let order = unsafe UnsafePointer(segments.order.pointer)
-    var stack = TreeStack(scratch: scratch)
-    var written = 0
-    for segment in 0..<segments.segmentCount {
-      let end = unsafe Int(segments.segmentStarts.pointer[segment &+ 1])
-      var start = unsafe Int(segments.segmentStarts.pointer[segment])
-      var shard = 0
-      var block = UInt32.max
-      while start < end {
-        var leafEnd = end
-        if ordered {
-          while unsafe order[start] >= runs.starts[shard &+ 1] { shard &+= 1 }
-          leafEnd = start &+ 1
-          let limit = unsafe runs.starts[shard &+ 1]
-          while leafEnd < end, unsafe order[leafEnd] < limit { leafEnd &+= 1 }
-        }
-        if unsafe block != runs.blocks[shard] {
-          if block != .max { unsafe finish(&stack, segments.segmentKeys.pointer[segment], block) }
-          block = unsafe runs.blocks[shard]
-        }
-        unsafe stack.settle(before: runs.shards[shard])
-        let leaf = unsafe stack.top
-        unsafe Width.sum(
-          order, start, leafEnd, input.scoreGradients, input.users, stride: stride,
-          blocks: blocks, into: leaf)
-        for block in 0..<blocks {
-          let column = block &* 8
-          unsafe store8(load8(leaf + column) * load8(input.dense + column), leaf + column)
-        }
-        if layout.hasBias {
-          unsafe store8(.zero, leaf + layout.biasColumn)
-          unsafe leaf[layout.biasColumn] = unsafe biasGradient(
-            order, start, leafEnd, input.scoreGradients)
-        }
-        unsafe stack.push(shard: runs.shards[shard])
-        start = leafEnd
-      }
-      unsafe finish(&stack, segments.segmentKeys.pointer[segment], block)
-    }
-    partials.count = written
+  @safe
+  private struct ItemSums: ColumnKernel {
+    let input: BackwardInput
+    let segments: SegmentSort
+    let isOrdered: Bool
+    let scratch: TreeScratch
+    let partials: PartialRows
 
     @inline(__always)
-    func finish(_ stack: inout TreeStack, _ key: UInt32, _ block: UInt32) {
-      unsafe stack.finish(into: partials.rows.pointer + written &* stride)
-      unsafe partials.keys.pointer[written] = key
-      unsafe partials.blocks.pointer[written] = block
-      written &+= 1
+    func run<Lanes: LaneBlock>(_: Lanes.Type, column: Int) {
+      let (stride, runs) = (input.layout.stride, input.runs)
+      let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
+      let (users, userIndex) = unsafe (input.users.base + column, input.users.index)
+      let (scale, weight) = unsafe (input.scoreGradients, input.dense + column)
+      let target = unsafe partials.rows.pointer + column
+      let last = max(segments.count &- 1, 0)
+      var stack = TreeStack(scratch: scratch, column: column)
+      var written = 0
+      for segment in 0..<segments.segmentCount {
+        var sum = Lanes()
+        let start = unsafe Int(starts[segment])
+        var shard = unsafe isOrdered ? runs.shardOfRow[Int(order[start])] : 0
+        for index in start..<(unsafe Int(starts[segment &+ 1])) {
+          let next = unsafe Int(order[min(index &+ prefetchDistance, last)])
+          unsafe prefetch(users + Int(userIndex[next]) &* stride, width: Lanes.width)
+          let position = unsafe Int(order[index])
+          let leaf = unsafe isOrdered ? runs.shardOfRow[position] : 0
+          if leaf != shard {
+            unsafe sum.multiply(by: weight)
+            if unsafe runs.blocks[Int(leaf)] == runs.blocks[Int(shard)] {
+              unsafe stack.put(&sum, last: runs.shards[Int(shard)], next: runs.shards[Int(leaf)])
+            } else {
+              stack.finish(&sum)
+              unsafe sum.store(to: target + written &* stride)
+              note(written, segment, shard)
+              written &+= 1
+            }
+            sum = Lanes()
+            shard = leaf
+          }
+          let row = unsafe users + Int(userIndex[position]) &* stride
+          unsafe sum.add(SIMD8(repeating: scale[position]), times: row)
+        }
+        unsafe sum.multiply(by: weight)
+        stack.finish(&sum)
+        unsafe sum.store(to: target + written &* stride)
+        note(written, segment, shard)
+        written &+= 1
+      }
+      partials.count = written
     }
-  }
 
-  @inline(__always)
-  private static func biasGradient(
-    _ order: UnsafePointer<UInt32>, _ start: Int, _ end: Int, _ scale: UnsafePointer<Float>
-  ) -> Float {
-    var sum: Float = 0
-    for index in start..<end { unsafe sum += scale[Int(order[index])] }
-    return sum
+    @inline(__always)
+    private func note(_ partial: Int, _ segment: Int, _ shard: UInt16) {
+      unsafe partials.keys.pointer[partial] = unsafe segments.segmentKeys.pointer[segment]
+      unsafe partials.blocks.pointer[partial] = unsafe input.runs.blocks[Int(shard)]
+    }
   }
 }

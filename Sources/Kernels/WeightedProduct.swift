@@ -60,8 +60,8 @@ package enum WeightedProduct {
     for row in 0..<count {
       let next = row &+ prefetchDistance
       if next < count {
-        unsafe prefetch(users.base + Int(users.index[next]) &* stride, stride: stride)
-        unsafe prefetch(items.base + Int(items.index[next]) &* stride, stride: stride)
+        unsafe prefetch(users.base + Int(users.index[next]) &* stride, width: stride)
+        unsafe prefetch(items.base + Int(items.index[next]) &* stride, width: stride)
       }
       let user = unsafe users.base + Int(users.index[row]) &* stride
       let item = unsafe items.base + Int(items.index[row]) &* stride
@@ -80,12 +80,6 @@ protocol RowWidth {
     _ weight: UnsafePointer<Float>, _ user: UnsafePointer<Float>, _ item: UnsafePointer<Float>,
     blocks: Int
   ) -> SIMD8<Float>
-
-  /// Writes `Σ scale[p] · row(p)` over the positions `order[start ..< end]` to `target`.
-  static func sum(
-    _ order: UnsafePointer<UInt32>, _ start: Int, _ end: Int, _ scale: UnsafePointer<Float>,
-    _ side: WeightedProduct.Side, stride: Int, blocks: Int,
-    into target: UnsafeMutablePointer<Float>)
 }
 
 enum Fixed<Lanes: LaneBlock>: RowWidth {
@@ -95,25 +89,6 @@ enum Fixed<Lanes: LaneBlock>: RowWidth {
     blocks: Int
   ) -> SIMD8<Float> {
     unsafe Lanes.dot(weight, user, item, adding: .zero)
-  }
-
-  @inline(__always)
-  static func sum(
-    _ order: UnsafePointer<UInt32>, _ start: Int, _ end: Int, _ scale: UnsafePointer<Float>,
-    _ side: WeightedProduct.Side, stride: Int, blocks: Int,
-    into target: UnsafeMutablePointer<Float>
-  ) {
-    var sum = Lanes()
-    for index in start..<end {
-      let next = index &+ prefetchDistance
-      if next < end {
-        unsafe prefetch(side.base + Int(side.index[Int(order[next])]) &* stride, stride: stride)
-      }
-      let position = unsafe Int(order[index])
-      let row = unsafe side.base + Int(side.index[position]) &* stride
-      unsafe sum.add(SIMD8(repeating: scale[position]), times: row)
-    }
-    unsafe sum.store(to: target)
   }
 }
 
@@ -129,22 +104,5 @@ enum AnyWidth: RowWidth {
       sums = unsafe Lanes8.dot(weight + column, user + column, item + column, adding: sums)
     }
     return sums
-  }
-
-  @inline(__always)
-  static func sum(
-    _ order: UnsafePointer<UInt32>, _ start: Int, _ end: Int, _ scale: UnsafePointer<Float>,
-    _ side: WeightedProduct.Side, stride: Int, blocks: Int,
-    into target: UnsafeMutablePointer<Float>
-  ) {
-    for block in 0..<blocks {
-      var sum = Lanes8()
-      for index in start..<end {
-        let position = unsafe Int(order[index])
-        let row = unsafe side.base + Int(side.index[position]) &* stride + block &* 8
-        unsafe sum.add(SIMD8(repeating: scale[position]), times: row)
-      }
-      unsafe sum.store(to: target + block &* 8)
-    }
   }
 }

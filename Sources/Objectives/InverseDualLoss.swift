@@ -1,5 +1,3 @@
-import Kernels
-
 /// The loss of a logit without a label: both labels, each weighted by how well it fits.
 ///
 ///     w⁺ = ℓ⁻² / (ℓ⁺² + ℓ⁻²)      w⁻ = 1 − w⁺      ℓ = w⁺ℓ⁺ + w⁻ℓ⁻      ∂ℓ/∂y = σ(y) − w⁺
@@ -18,15 +16,23 @@ package enum InverseDualLoss {
   ///
   /// - Complexity: O(B); no allocation.
   package static func evaluate(_ batch: LogitBatch, scale: Float) -> Double {
-    let scale8 = SIMD8(repeating: scale)
-    return batch.sum { logits, _ in
+    batch.sum(Cost(scale: SIMD8(repeating: scale)))
+  }
+
+  private struct Cost: RowCost {
+    let scale: SIMD8<Float>
+
+    @inline(__always)
+    func evaluate(
+      _ logits: SIMD8<Float>, _: SIMD8<Float>
+    ) -> (loss: SIMD8<Float>, gradient: SIMD8<Float>) {
       let terms = Logistic.Terms(logit: logits)
       let (ratio, smallWeight) = weights(terms)
       let one = SIMD8<Float>(repeating: 1)
       let loss = terms.smallLoss * (one + ratio) / one.addingProduct(ratio, ratio)
       // σ(y) − w⁺ for y ≥ 0 is w⁻ − σ(−y); without the two complements nothing cancels.
       let size = smallWeight - terms.minority
-      return (loss, scale8 * size.replacing(with: -size, where: logits .< 0))
+      return (loss, scale * size.replacing(with: -size, where: logits .< 0))
     }
   }
 
@@ -37,7 +43,15 @@ package enum InverseDualLoss {
     of logits: UnsafePointer<Float>, count: Int, into labels: UnsafeMutablePointer<Float>
   ) {
     let batch = unsafe LogitBatch(logits: logits, labels: logits, gradients: labels, count: count)
-    _ = batch.sum { logits, _ in
+    _ = batch.sum(SoftLabel())
+  }
+
+  /// The soft label in place of a derivative, at no loss.
+  private struct SoftLabel: RowCost {
+    @inline(__always)
+    func evaluate(
+      _ logits: SIMD8<Float>, _: SIMD8<Float>
+    ) -> (loss: SIMD8<Float>, gradient: SIMD8<Float>) {
       let (_, smallWeight) = weights(Logistic.Terms(logit: logits))
       let large = SIMD8(repeating: 1) - smallWeight
       return (.zero, large.replacing(with: smallWeight, where: logits .< 0))

@@ -7,7 +7,7 @@ package enum Logistic {
   ///
   /// - Edge cases: below −87.3 the result is 0 (not subnormal); NaN gives NaN.
   /// - Error: at most 1.3 ulp.
-  @inlinable @inline(__always)
+  @inline(__always)
   package static func exponential(ofNonPositive x: SIMD8<Float>) -> SIMD8<Float> {
     // x = n·ln 2 + r with |r| ≤ ½ ln 2; ln 2 in two parts, the first exact in few bits. Adding
     // 1.5·2²³ rounds to a whole number and leaves it in the low bits, without a conversion.
@@ -26,13 +26,14 @@ package enum Logistic {
     // 2ⁿ by its exponent field; what wraps around belongs to lanes that become 0.
     let bits = unsafe unsafeBitCast(shifted, to: SIMD8<UInt32>.self)
     let power = unsafe unsafeBitCast((bits &+ 127) &<< 23, to: SIMD8<Float>.self)
-    return (p * power).replacing(with: 0, where: x .< SIMD8(repeating: -87.3))
+    // The sign of a sum is exact; a comparison with another vector is compiled lane by lane.
+    return (p * power).replacing(with: 0, where: (x + SIMD8(repeating: 87.3)) .< 0)
   }
 
   /// `log(1 + z)` for `z` in `[0, 1]`, as 2 artanh(z / (2 + z)).
   ///
   /// - Error: at most 2 ulp, relative to the result even for tiny `z`.
-  @inlinable @inline(__always)
+  @inline(__always)
   package static func logarithm(ofOnePlus z: SIMD8<Float>) -> SIMD8<Float> {
     let s = z / (SIMD8(repeating: 2) + z)
     let t = s * s
@@ -48,7 +49,6 @@ package enum Logistic {
   }
 
   /// What all objectives need of a logit `y`, with `a = |y|`.
-  @frozen
   package struct Terms {
     /// `σ(−a) = e⁻ᵃ / (1 + e⁻ᵃ)`, in `[0, ½]`: the probability of the less likely label.
     package let minority: SIMD8<Float>
@@ -58,7 +58,7 @@ package enum Logistic {
     package let largeLoss: SIMD8<Float>
 
     /// The terms of eight logits; NaN gives NaN throughout.
-    @inlinable @inline(__always)
+    @inline(__always)
     package init(logit y: SIMD8<Float>) {
       let a = y.replacing(with: -y, where: y .< 0)
       let z = exponential(ofNonPositive: -a)

@@ -21,21 +21,17 @@ package struct LogitBatch {
     self.count = count
   }
 
-  /// Runs `body` over the rows, eight at a time, and returns the sum of the losses.
+  /// Runs `cost` over the rows, eight at a time, and returns the sum of the losses.
   ///
   /// The last rows are computed with logits of 0 beside them, whose losses are left out, so a
   /// row's numbers never depend on how many follow it. Four losses are added in `Float` before
   /// they are added in `Double`, so losses beyond 8e37 may sum to ∞.
   @inline(__always)
-  func sum(
-    _ body: (_ logits: SIMD8<Float>, _ labels: SIMD8<Float>) -> (
-      loss: SIMD8<Float>, gradient: SIMD8<Float>
-    )
-  ) -> Double {
+  func sum(_ cost: some RowCost) -> Double {
     var total = 0.0
     var row = 0
     while row &+ 8 <= count {
-      let result = unsafe body(Self.load(logits + row), Self.load(labels + row))
+      let result = unsafe cost.evaluate(Self.load(logits + row), Self.load(labels + row))
       unsafe UnsafeMutableRawPointer(gradients + row).storeBytes(
         of: result.gradient, as: SIMD8<Float>.self)
       let four = result.loss.lowHalf + result.loss.highHalf
@@ -49,7 +45,7 @@ package struct LogitBatch {
         lastLogits[lane] = unsafe logits[row &+ lane]
         lastLabels[lane] = unsafe labels[row &+ lane]
       }
-      let result = body(lastLogits, lastLabels)
+      let result = cost.evaluate(lastLogits, lastLabels)
       for lane in 0..<count &- row {
         unsafe gradients[row &+ lane] = result.gradient[lane]
         total += Double(result.loss[lane])
@@ -62,4 +58,13 @@ package struct LogitBatch {
   private static func load(_ pointer: UnsafePointer<Float>) -> SIMD8<Float> {
     unsafe UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self)
   }
+}
+
+/// What eight logits and their labels cost.
+///
+/// A type and not a closure: vectors stay in registers.
+protocol RowCost {
+  func evaluate(
+    _ logits: SIMD8<Float>, _ labels: SIMD8<Float>
+  ) -> (loss: SIMD8<Float>, gradient: SIMD8<Float>)
 }

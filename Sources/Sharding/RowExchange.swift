@@ -8,10 +8,10 @@ package struct KeyedRows {
   /// `(count)`, ascending.
   package let keys: UnsafePointer<UInt32>
   /// `(count, stride)`.
-  package let rows: UnsafePointer<Float>
+  package let rows: UnsafeMutablePointer<Float>
   package let count: Int
 
-  package init(keys: UnsafePointer<UInt32>, rows: UnsafePointer<Float>, count: Int) {
+  package init(keys: UnsafePointer<UInt32>, rows: UnsafeMutablePointer<Float>, count: Int) {
     unsafe self.keys = unsafe keys
     unsafe self.rows = unsafe rows
     self.count = count
@@ -97,7 +97,7 @@ package final class RowExchange {
     pack(partials)
     try exchangeBytes()
     unpackPartials(received)
-    if received > merger.order.count { merger = SegmentSort(capacity: received + received / 4) }
+    if received > merger.capacity { merger = SegmentSort(capacity: received + received / 4) }
     unsafe merger.sort(partialKeys.pointer, count: received, bound: owned.count)
     let sums = unsafe mergedRows.reserve(merger.segmentCount * stride)
     unsafe PartialSums.merge(

@@ -80,21 +80,19 @@ package final class RowTable {
         lastSteps: lastSteps?.pointer, columns: columns, stride: stride))
   }
 
-  /// Takes the virtual step `θ − shift · d(g)` on rows that are held.
+  /// Takes the virtual step `θ − factor · s` on rows that are held.
   ///
   /// - Parameters:
-  ///   - direction: `d`.
-  ///   - shift: `α`, negative for the inverse step.
+  ///   - factor: 1 for the direct step, −1 for the inverse.
   ///   - index: `(count)`: rows.
   ///   - count: Rows to shift.
-  ///   - gradients: `(count, stride)`.
+  ///   - shifts: `(count, stride)`.
   package func shift(
-    _ direction: RowShift.Direction, by shift: Float, index: UnsafePointer<UInt32>, count: Int,
-    gradients: UnsafePointer<Float>
+    factor: Float, index: UnsafePointer<UInt32>, count: Int, shifts: UnsafePointer<Float>
   ) {
     unsafe RowShift.commit(
-      direction, shift: shift, index: index, count: count, gradients: gradients,
-      weights: weights.pointer, offset: held.lowerBound, stride: stride)
+      factor: factor, index: index, count: count, shifts: shifts, weights: weights.pointer,
+      offset: held.lowerBound, stride: stride)
   }
 
   /// Copies rows that are held to `target`, `(count, stride)`.

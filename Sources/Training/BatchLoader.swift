@@ -1,5 +1,5 @@
 import Fabric
-import Interactions
+package import Interactions
 import Kernels
 import Sharding
 
@@ -8,11 +8,11 @@ import Sharding
 /// What a row is, where it stands in its epoch and which unlabeled items accompany it follow from
 /// (seed, epoch, row) alone.
 @safe
-final class BatchLoader: RowSource {
+package final class BatchLoader: RowSource {
   /// `T`, steps of an epoch.
-  let stepCount: Int
+  package let stepCount: Int
   /// Labeled training rows over all shards.
-  let rowCount: Int
+  package let rowCount: Int
   private let shards: [Shard]
   private let samplers: [UnlabeledSampler]
   private let group: any ProcessGroup
@@ -20,13 +20,11 @@ final class BatchLoader: RowSource {
   private let perRow: Int
   /// Labeled rows of every shard of the job.
   private let shardRows: [Int]
-  private let firstUser: Int
   /// Whether no user of any rank can lack an unlabeled item, so that counts need no exchange.
   private let alwaysSupplies: Bool
-  /// The rows of `loaded` and their users, shard after shard: an inverse gradient step asks for its
-  /// rows twice.
-  private let rowIndices: AlignedBuffer<Int>
-  private let rowUsers: AlignedBuffer<UInt32>
+  /// The labeled rows of `loaded`: of each shard, in order of user, then of the epoch's order. A
+  /// step asks for them more than once.
+  private let order: LabeledOrder
   private var rowStarts: [Int]
   private var loaded: StepPosition?
   private let drawn: AlignedBuffer<UInt32>
@@ -36,10 +34,11 @@ final class BatchLoader: RowSource {
   ///   - dataset: The rows.
   ///   - context: Ranks and shards.
   /// - Throws: `Failure` when a shard cannot be mapped; what the group throws.
-  init(_ configuration: TrainingConfiguration, dataset: Dataset, context: JobContext) throws {
+  package init(_ configuration: TrainingConfiguration, dataset: Dataset, context: JobContext) throws
+  {
     let run = context.tree.shards(of: context.group.rank)
     let shards = try run.map { try dataset.shard($0) }
-    let samplers = shards.map {
+    let samplers = (configuration.method == .bce ? [] : shards).map {
       UnlabeledSampler(
         shard: $0, source: configuration.unlabeledSource == .sampled ? .unmet : .exposures,
         seed: configuration.seed)
@@ -52,20 +51,20 @@ final class BatchLoader: RowSource {
     shardRows = dataset.manifest.shards.map(\.trainRows)
     rowCount = dataset.trainRows
     stepCount = max(1, (rowCount + configuration.batch - 1) / configuration.batch)
-    firstUser = shards.first?.users.lowerBound ?? 0
     let most = shards.map { [stepCount] in $0.train.count / stepCount + 1 }
-    rowIndices = AlignedBuffer(count: most.reduce(0, +))
-    rowUsers = AlignedBuffer(count: most.reduce(0, +))
+    order = LabeledOrder(
+      capacity: most.reduce(0, +),
+      users: dataset.userStarts[run.lowerBound]..<dataset.userStarts[run.upperBound])
     rowStarts = [Int](repeating: 0, count: shards.count + 1)
     drawn = AlignedBuffer(count: (most.max() ?? 0) * perRow)
     var lacking: [Int64] = [
-      configuration.method == .bce || samplers.allSatisfy(\.canAlwaysSupply) ? 0 : 1
+      samplers.allSatisfy(\.canAlwaysSupply) ? 0 : 1
     ]
     unsafe try lacking.withUnsafeMutableBufferPointer { unsafe try context.group.maximum($0) }
     alwaysSupplies = lacking[0] == 0
   }
 
-  func capacity(_ rows: StepRows) -> Int {
+  package func capacity(_ rows: StepRows) -> Int {
     let labeled = shards.reduce(0) { $0 + $1.train.count / stepCount + 1 }
     return switch rows {
     case .labeled: labeled
@@ -74,14 +73,14 @@ final class BatchLoader: RowSource {
     }
   }
 
-  func labeledRows(in step: Int) -> Int {
+  package func labeledRows(in step: Int) -> Int {
     shardRows.reduce(0) {
       $0 + EpochOrder.positions(of: $1, step: step, of: stepCount).count
     }
   }
 
   /// - Complexity: one collective if some user has no unlabeled item, else none.
-  func totalUnlabeled(of batch: StepBatch, in step: Int) throws -> Int {
+  package func totalUnlabeled(of batch: StepBatch, in step: Int) throws -> Int {
     if alwaysSupplies { return labeledRows(in: step) * perRow }
     var counts: [Int64] = [Int64(batch.count - batch.labeledCounts.reduce(0, +))]
     unsafe try counts.withUnsafeMutableBufferPointer { unsafe try group.sum($0) }
@@ -89,14 +88,14 @@ final class BatchLoader: RowSource {
   }
 
   /// - Complexity: O(rows); no communication.
-  func load(_ batch: StepBatch, at position: StepPosition, rows: StepRows) {
+  package func load(_ batch: StepBatch, at position: StepPosition, rows: StepRows) {
     if position != loaded { readOrder(at: position) }
     var end = 0
     for local in shards.indices {
       let range = rowStarts[local]..<rowStarts[local + 1]
       var labeled = 0
       if rows != .unlabeled {
-        copyLabeled(shards[local], range, to: batch, at: end)
+        order.copy(range, to: batch, at: end)
         end += range.count
         labeled = range.count
       }
@@ -104,69 +103,44 @@ final class BatchLoader: RowSource {
         unsafe samplers[local].sample(
           into: drawn.pointer,
           rows: UnsafeBufferPointer(
-            start: rowIndices.pointer + range.lowerBound, count: range.count),
+            start: order.rows.pointer + range.lowerBound, count: range.count),
           users: UnsafeBufferPointer(
-            start: rowUsers.pointer + range.lowerBound, count: range.count),
-          epoch: position.epoch, perRow: perRow)
+            start: order.users.pointer + range.lowerBound, count: range.count),
+          firstUser: order.firstUser, epoch: position.epoch, perRow: perRow)
         end = copyUnlabeled(range, to: batch, at: end)
       }
       batch.close(shard: local, at: end, labeled: labeled)
     }
   }
 
-  /// Finds the rows of a step and their users.
+  /// Finds the rows of a step.
   private func readOrder(at position: StepPosition) {
-    var start = 0
+    order.begin()
     for (local, shard) in shards.enumerated() {
-      let order = EpochOrder(
+      let epoch = EpochOrder(
         count: shard.train.count, shard: shard.index, epoch: position.epoch, seed: seed)
-      let positions = order.positions(step: position.step, of: stepCount)
-      let indices = unsafe rowIndices.pointer + start
-      let rowUsers = unsafe rowUsers.pointer + start
-      unsafe order.fill(indices, positions: positions)
-      let users = unsafe shard.train.users
-      for row in 0..<positions.count { unsafe rowUsers[row] = unsafe users[indices[row]] }
-      rowStarts[local] = start
-      start += positions.count
+      rowStarts[local] = order.count
+      order.append(shard.train, epoch, epoch.positions(step: position.step, of: stepCount))
     }
-    rowStarts[shards.count] = start
+    rowStarts[shards.count] = order.count
+    order.sort()
     loaded = position
-  }
-
-  private func copyLabeled(
-    _ shard: Shard, _ range: Range<Int>, to batch: StepBatch, at start: Int
-  ) {
-    let (items, labels) = unsafe (shard.train.items, shard.train.labels)
-    let rowIndices = unsafe rowIndices.pointer + range.lowerBound
-    let rowUsers = unsafe rowUsers.pointer + range.lowerBound
-    let batchUsers = unsafe batch.users.pointer + start
-    let batchItems = unsafe batch.items.pointer + start
-    let batchLabels = unsafe batch.labels.pointer + start
-    let first = UInt32(truncatingIfNeeded: firstUser)
-    for row in 0..<range.count {
-      let index = unsafe rowIndices[row]
-      unsafe batchUsers[row] = unsafe rowUsers[row] &- first
-      unsafe batchItems[row] = unsafe items[index]
-      unsafe batchLabels[row] = unsafe Float(labels[index])
-    }
   }
 
   /// Copies what was drawn, leaving out users without an unlabeled item; returns the new end.
   private func copyUnlabeled(_ range: Range<Int>, to batch: StepBatch, at start: Int) -> Int {
-    let (rowUsers, drawn) = unsafe (rowUsers.pointer + range.lowerBound, drawn.pointer)
+    let (rowUsers, drawn) = unsafe (order.users.pointer + range.lowerBound, drawn.pointer)
     let (users, items, labels) = unsafe (
       batch.users.pointer, batch.items.pointer, batch.labels.pointer
     )
-    let first = UInt32(truncatingIfNeeded: firstUser)
     var end = start
     for row in 0..<range.count {
       for draw in 0..<perRow {
         let item = unsafe drawn[row &* perRow &+ draw]
-        guard item != UnlabeledSampler.none else { continue }
-        unsafe users[end] = unsafe rowUsers[row] &- first
+        unsafe users[end] = unsafe rowUsers[row]
         unsafe items[end] = item
         unsafe labels[end] = 0
-        end &+= 1
+        end &+= item == UnlabeledSampler.none ? 0 : 1
       }
     }
     return end

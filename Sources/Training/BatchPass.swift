@@ -14,6 +14,7 @@ final class BatchPass {
   private let isFetching: Bool
   private let references: AlignedBuffer<UInt32>
   private let fetched = ScratchBuffer<Float>()
+  private let fetchedShifts = ScratchBuffer<Float>()
   /// The complete gradients of the item rows this rank owns, after ``reduceItems()``.
   private(set) var itemSums: KeyedRows
 
@@ -70,16 +71,46 @@ final class BatchPass {
   ///
   /// - Throws: What the exchange throws.
   func parameters() throws -> BatchParameters {
+    guard isFetching else { return unsafe parameters(items: nil) }
+    let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
+    unsafe try exchange.fetch(keys: itemKeys, count: itemKeyCount, from: model.items, into: rows)
+    return unsafe parameters(items: rows)
+  }
+
+  /// As ``parameters()``, and beside each item row that had to be fetched how far it is shifted.
+  ///
+  /// - Parameter shifts: Of the item rows this rank owns, or of all rows where nothing is fetched.
+  /// - Returns: The parameters, and `(itemKeyCount, stride)` shifts if rows were fetched.
+  /// - Throws: What the exchange throws.
+  func parameters(
+    shifts: KeyedRows
+  ) throws -> (BatchParameters, itemShifts: UnsafePointer<Float>?) {
+    guard isFetching else { return unsafe (parameters(items: nil), nil) }
+    let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
+    let itemShifts = unsafe fetchedShifts.reserve(itemKeyCount * model.items.stride)
+    unsafe try exchange.fetch(
+      keys: itemKeys, count: itemKeyCount, from: model.items, companion: shifts, into: rows,
+      companionTarget: itemShifts)
+    return unsafe (parameters(items: rows), UnsafePointer(itemShifts))
+  }
+
+  /// Takes the virtual step on the copies that ``parameters(shifts:)`` fetched.
+  func shiftFetched(factor: Float) {
+    guard isFetching else { return }
+    unsafe RowShift.shift(
+      fetched.pointer, by: fetchedShifts.pointer, factor: factor,
+      count: itemKeyCount * model.items.stride)
+  }
+
+  private func parameters(items: UnsafePointer<Float>?) -> BatchParameters {
     let users = unsafe WeightedProduct.Side(
       base: model.users.weights.pointer, index: batch.users.pointer)
-    var items = unsafe WeightedProduct.Side(
-      base: model.items.weights.pointer, index: references.pointer)
-    if isFetching {
-      let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
-      unsafe try exchange.fetch(keys: itemKeys, count: itemKeyCount, from: model.items, into: rows)
-      items = unsafe WeightedProduct.Side(
-        base: rows, index: gradients.itemSegments.segmentOfPosition.pointer)
-    }
+    let items =
+      if let items = unsafe items {
+        unsafe WeightedProduct.Side(base: items, index: gradients.itemSegments.segmentOfPosition)
+      } else {
+        unsafe WeightedProduct.Side(base: model.items.weights.pointer, index: references.pointer)
+      }
     return unsafe BatchParameters(users: users, items: items, dense: model.dense.weights.pointer)
   }
 

@@ -25,6 +25,7 @@ package final class StepBatch {
   private let starts: AlignedBuffer<UInt32>
   private let shards: AlignedBuffer<UInt32>
   private let blocks: AlignedBuffer<UInt32>
+  private let shardOfRow: AlignedBuffer<UInt16>
   private let shardCount: Int
   let capacity: Int
 
@@ -45,6 +46,7 @@ package final class StepBatch {
     starts = AlignedBuffer(count: run.count + 1)
     shards = AlignedBuffer(count: run.count)
     blocks = AlignedBuffer(count: run.count)
+    shardOfRow = AlignedBuffer(count: capacity)
     for block in tree.blocks(of: rank) {
       for shard in block {
         unsafe shards.pointer[shard - run.lowerBound] = UInt32(shard)
@@ -61,6 +63,8 @@ package final class StepBatch {
   /// Says where the rows of local shard `shard` end; shards are closed in order.
   package func close(shard: Int, at end: Int, labeled: Int) {
     precondition(end <= capacity, "a step has more rows than planned")
+    let start = unsafe Int(starts.pointer[shard])
+    unsafe (shardOfRow.pointer + start).update(repeating: UInt16(shard), count: end - start)
     unsafe starts.pointer[shard + 1] = UInt32(end)
     labeledCounts[shard] = labeled
     count = end
@@ -71,6 +75,7 @@ package final class StepBatch {
     unsafe RowBatch(
       users: users.pointer, items: items.pointer, count: count,
       runs: ShardRuns(
-        starts: starts.pointer, shards: shards.pointer, blocks: blocks.pointer, count: shardCount))
+        starts: starts.pointer, shards: shards.pointer, blocks: blocks.pointer,
+        shardOfRow: shardOfRow.pointer, count: shardCount))
   }
 }

@@ -8,7 +8,7 @@ package struct StepSchedule {
   private let plain: any UpdateRule
   private let share: Double
 
-  init(
+  package init(
     _ configuration: TrainingConfiguration, model: Model, source: any RowSource, context: JobContext
   ) {
     func supervised(_ method: Method) -> SupervisedRule {
@@ -30,7 +30,7 @@ package struct StepSchedule {
   }
 
   /// The rule of step `number` of the run, from 0.
-  func rule(for number: Int) -> any UpdateRule {
+  package func rule(for number: Int) -> any UpdateRule {
     Self.isMain(number, share: share) ? main : plain
   }
 

@@ -109,6 +109,8 @@ import Testing
     var starts: [UInt32] = [0]
     for count in Self.rowsPerShard { starts.append(starts[starts.count - 1] + UInt32(count)) }
     let (startBuffer, shards) = (AlignedBuffer(starts), AlignedBuffer<UInt32>([4, 5, 6, 7]))
+    let shardOfRow = AlignedBuffer(
+      Self.rowsPerShard.enumerated().flatMap { [UInt16](repeating: UInt16($0), count: $1) })
     let (blocks, references) = (
       AlignedBuffer(Self.blocks), AlignedBuffer<UInt32>(count: Self.rowCount)
     )
@@ -123,7 +125,8 @@ import Testing
     let batch = unsafe RowBatch(
       users: userColumn.pointer, items: itemColumn.pointer, count: Self.rowCount,
       runs: ShardRuns(
-        starts: startBuffer.pointer, shards: shards.pointer, blocks: blocks.pointer, count: 4))
+        starts: startBuffer.pointer, shards: shards.pointer, blocks: blocks.pointer,
+        shardOfRow: shardOfRow.pointer, count: 4))
     unsafe backbone.writeItemReferences(of: batch, into: references.pointer)
     let parameters = unsafe BatchParameters(
       users: WeightedProduct.Side(base: userRows.pointer, index: userColumn.pointer),
@@ -134,7 +137,7 @@ import Testing
     unsafe try backbone.forward(batch, parameters, into: scores.pointer)
     unsafe try backbone.backward(
       batch, parameters, scoreGradients: deltas.pointer, into: gradients)
-    defer { withExtendedLifetime((userRows, itemRows, denseRow, deltas)) {} }
+    defer { withExtendedLifetime((userRows, itemRows, denseRow, deltas, shardOfRow)) {} }
     let partials = gradients.itemPartials
     return withExtendedLifetime(
       [startBuffer, shards, blocks, references, userColumn, itemColumn]

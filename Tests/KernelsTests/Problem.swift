@@ -96,6 +96,10 @@ extension Problem {
     let firstShards = blocks.flatMap { block in block.map { _ in UInt32(block.lowerBound) } }
     let (startBuffer, blockBuffer) = (AlignedBuffer(starts), AlignedBuffer(firstShards))
     let shardBuffer = AlignedBuffer(shards.map { UInt32($0) })
+    let shardOfRow = AlignedBuffer(
+      shards.enumerated().flatMap { index, shard in
+        [UInt16](repeating: UInt16(index), count: rowsPerShard[shard])
+      })
     let (userBuffer, itemBuffer) = (AlignedBuffer(users), AlignedBuffer(items))
     let userRows = AlignedBuffer(rows.map { userIndex[$0] })
     let itemRows = AlignedBuffer(rows.map { itemIndex[$0] })
@@ -108,7 +112,7 @@ extension Problem {
       dense: denseBuffer.pointer, layout: layout,
       runs: ShardRuns(
         starts: startBuffer.pointer, shards: shardBuffer.pointer, blocks: blockBuffer.pointer,
-        count: shards.count))
+        shardOfRow: shardOfRow.pointer, count: shards.count))
     let (byUser, byItem) = (SegmentSort(capacity: rows.count), SegmentSort(capacity: rows.count))
     unsafe byUser.sort(userRows.pointer, count: rows.count, bound: userCount)
     unsafe byItem.sort(itemRows.pointer, count: rows.count, bound: Self.itemCount)
@@ -125,7 +129,7 @@ extension Problem {
       input, segments: byItem, ordered: ordered,
       scratch: TreeScratch(stride: layout.stride, shardCount: rowsPerShard.count),
       partials: partials)
-    defer { withExtendedLifetime((userBuffer, itemBuffer, deltas, denseBuffer)) {} }
+    defer { withExtendedLifetime((userBuffer, itemBuffer, deltas, denseBuffer, shardOfRow)) {} }
     return withExtendedLifetime(
       [startBuffer, blockBuffer, shardBuffer, userRows, itemRows]
     ) {

@@ -7,69 +7,73 @@ import Testing
     -0.1,
   ]
 
-  static func shifted(
-    _ direction: RowShift.Direction, _ shift: Float, source: [Float], gradient: [Float]
+  static func shift(
+    _ direction: RowShift.Direction, _ rate: Float, gradient: [Float]
   ) -> [Float] {
-    let (from, slope) = (AlignedBuffer(source), AlignedBuffer(gradient))
-    let target = AlignedBuffer<Float>([Float](repeating: .nan, count: source.count))
-    unsafe RowShift.apply(
-      direction, shift: shift, gradient: slope.pointer, source: from.pointer,
-      target: target.pointer, count: source.count)
-    return withExtendedLifetime((from, slope)) { target.values }
+    let values = AlignedBuffer(gradient)
+    unsafe RowShift.turn(direction, rate: rate, values: values.pointer, count: gradient.count)
+    return values.values
   }
 
-  @Test(arguments: [Float(0.005), -0.005, 1])
-  func signMovesEachComponentByTheShift(shift: Float) {
-    var draws = Draws(seed: 1)
-    let source = draws.floats(16)
-    let expected = zip(source, Self.gradient).map { value, g in
-      g > 0 ? value - shift : g < 0 ? value + shift : value
-    }
-    #expect(
-      Self.shifted(.sign, shift, source: source, gradient: Self.gradient).bits == expected.bits)
+  @Test(arguments: [Float(0.005), 1])
+  func theSignOfEachComponentTimesTheRate(rate: Float) {
+    let expected = Self.gradient.map { g in g > 0 ? rate : g < 0 ? -rate : 0 }
+    #expect(Self.shift(.sign, rate, gradient: Self.gradient).bits == expected.bits)
   }
 
-  @Test(arguments: [Float(0.005), -0.005, 1])
-  func gradientMovesByTheProductAndRoundsTwice(shift: Float) {
-    var draws = Draws(seed: 2)
-    let (source, gradient) = (draws.floats(16), draws.floats(16))
-    let expected = zip(source, gradient).map { value, g in
-      let product = shift * g
-      return value - product
-    }
-    #expect(
-      Self.shifted(.gradient, shift, source: source, gradient: gradient).bits == expected.bits)
+  @Test(arguments: [Float(0.005), 1])
+  func theGradientTimesTheRate(rate: Float) {
+    let expected = Self.gradient.map { rate * $0 }
+    #expect(Self.shift(.gradient, rate, gradient: Self.gradient).bits == expected.bits)
   }
 
-  @Test(arguments: RowShift.Direction.allCases, [Float(0.3), -0.3])
-  func aZeroGradientMovesNothing(direction: RowShift.Direction, shift: Float) {
-    var draws = Draws(seed: 3)
-    let source = draws.floats(16)
+  @Test(arguments: RowShift.Direction.allCases)
+  func aZeroGradientMovesNothing(direction: RowShift.Direction) {
     for zero in [Float(0), -0.0] {
-      let gradient = [Float](repeating: zero, count: 16)
-      #expect(Self.shifted(direction, shift, source: source, gradient: gradient) == source)
+      #expect(
+        Self.shift(direction, 0.3, gradient: [Float](repeating: zero, count: 16)).allSatisfy {
+          $0 == 0
+        })
     }
   }
 
-  @Test(arguments: RowShift.Direction.allCases)
-  func inPlaceIsTheSameAsOutOfPlace(direction: RowShift.Direction) {
+  @Test func candidatesLieOnBothSides() {
     var draws = Draws(seed: 4)
-    let (source, gradient) = (draws.floats(40), draws.floats(40))
-    let (buffer, slope) = (AlignedBuffer(source), AlignedBuffer(gradient))
-    unsafe RowShift.apply(
-      direction, shift: 0.7, gradient: slope.pointer, source: buffer.pointer,
-      target: buffer.pointer, count: 40)
-    #expect(
-      buffer.values.bits
-        == Self.shifted(direction, 0.7, source: source, gradient: gradient).bits)
+    let (row, shift) = (draws.floats(40), draws.floats(40))
+    let (values, steps) = (AlignedBuffer(row), AlignedBuffer(shift))
+    let targets = (0..<3).map { _ in AlignedBuffer<Float>(count: 40) }
+    unsafe RowShift.candidates(
+      of: values.pointer, shift: steps.pointer, count: 40, direct: targets[0].pointer,
+      unchanged: targets[1].pointer, inverse: targets[2].pointer)
+    withExtendedLifetime((values, steps)) {}
+    #expect(targets[0].values.bits == zip(row, shift).map { $0 - $1 }.bits)
+    #expect(targets[1].values.bits == row.bits)
+    #expect(targets[2].values.bits == zip(row, shift).map { $0 + $1 }.bits)
   }
 
-  @Test(arguments: RowShift.Direction.allCases)
-  func aCommitIsTheCandidateAndTouchesNoOtherRow(direction: RowShift.Direction) {
+  @Test func rowsAreFoundByTheirKeysAndOthersAreLeftAlone() {
+    let (keys, known) = (
+      AlignedBuffer<UInt32>([1, 4, 5, 9, 12]), AlignedBuffer<UInt32>([0, 4, 9, 10])
+    )
+    let (rows, zero) = (AlignedBuffer<Float>(count: 4 * 8), AlignedBuffer<Float>(count: 8))
+    let places = unsafe AlignedBuffer<UnsafePointer<Float>>(
+      [UnsafePointer<Float>](repeating: UnsafePointer(zero.pointer), count: 5))
+    unsafe RowShift.find(
+      keys: keys.pointer, count: 5, in: known.pointer, knownCount: 4, rows: rows.pointer,
+      stride: 8, places: places.pointer)
+    let base = unsafe UnsafePointer(rows.pointer)
+    let nothing = unsafe UnsafePointer(zero.pointer)
+    let found = unsafe places.values
+    #expect(unsafe found == [nothing, base + 8, nothing, base + 16, nothing])
+    withExtendedLifetime((keys, known, rows, zero)) {}
+  }
+
+  @Test(arguments: [Float(1), -1])
+  func aCommitIsTheCandidateAndTouchesNoOtherRow(factor: Float) {
     var draws = Draws(seed: 5)
-    let (table, gradients) = (draws.floats(6 * 16), draws.floats(3 * 16))
+    let (table, shifts) = (draws.floats(6 * 16), draws.floats(3 * 16))
     let index: [UInt32] = [50, 52, 55]
-    let (weights, slopes) = (AlignedBuffer(table), AlignedBuffer(gradients))
+    let (weights, steps) = (AlignedBuffer(table), AlignedBuffer(shifts))
     let (rows, copies) = (AlignedBuffer(index), AlignedBuffer<Float>(count: 48))
     unsafe RowShift.gather(
       index: rows.pointer, count: 3, weights: weights.pointer, offset: 50, stride: 16,
@@ -79,16 +83,15 @@ import Testing
       let start = (Int(row) - 50) * 16
       let source = Array(table[start..<start + 16])
       #expect(Array(copies.values[slot * 16..<slot * 16 + 16]).bits == source.bits)
-      expected.replaceSubrange(
-        start..<start + 16,
-        with: Self.shifted(
-          direction, -0.2, source: source,
-          gradient: Array(gradients[slot * 16..<slot * 16 + 16])))
+      for column in 0..<16 {
+        let step = shifts[slot * 16 + column]
+        expected[start + column] = factor > 0 ? source[column] - step : source[column] + step
+      }
     }
     unsafe RowShift.commit(
-      direction, shift: -0.2, index: rows.pointer, count: 3, gradients: slopes.pointer,
+      factor: factor, index: rows.pointer, count: 3, shifts: steps.pointer,
       weights: weights.pointer, offset: 50, stride: 16)
     #expect(weights.values.bits == expected.bits)
-    withExtendedLifetime((rows, slopes)) {}
+    withExtendedLifetime((rows, steps)) {}
   }
 }

@@ -21,7 +21,11 @@ import Testing
     #expect(sorter.segmentCount == segmentKeys.count)
     #expect(sorter.segmentKeys.prefix(segmentKeys.count) == segmentKeys)
     #expect(sorter.segmentStarts.prefix(starts.count + 1) == starts + [UInt32(keys.count)])
-    #expect(sorter.segmentOfPosition.prefix(keys.count) == segments)
+    let places = (0..<keys.count).map { unsafe sorter.segmentOfPosition[$0] }
+    #expect(places == segments)
+    let spread = AlignedBuffer<UInt32>(count: keys.count)
+    unsafe sorter.spread(sorter.segmentKeys.pointer, into: spread.pointer)
+    #expect(spread.values == keys)
     #expect(source.values == keys)
   }
 
@@ -34,6 +38,17 @@ import Testing
     // Many equal keys, among them the largest: only stability decides.
     let few = (0..<4).map { _ in UInt32(draws.integer(below: bound)) } + [UInt32(bound - 1), 0]
     Self.check(sorter, (0..<count).map { _ in few[draws.integer(below: 6)] }, bound: bound)
+  }
+
+  @Test(arguments: [1, 2, 63, 64, 65, 129, 1000], [3, 5000])
+  func keysThatAscendAlreadyAreGroupedAlike(count: Int, bound: Int) {
+    var draws = Draws(seed: UInt64(count + bound))
+    let sorter = SegmentSort(capacity: count)
+    var keys = (0..<count).map { _ in UInt32(draws.integer(below: bound)) }.sorted()
+    Self.check(sorter, keys, bound: bound)
+    // One descent, at the very end.
+    keys[count - 1] = 0
+    Self.check(sorter, keys, bound: bound)
   }
 
   @Test func allKeysOf32BitsAreSorted() {

@@ -1,5 +1,5 @@
 import Foundation
-import Kernels
+import Objectives
 import Testing
 
 @Suite struct LogisticTests {

@@ -130,27 +130,24 @@ import Testing
     #expect(eager.lastSteps == nil)
   }
 
-  @Test func shiftsAreVirtualSteps() {
-    let gradients = Self.gradients()
+  @Test(arguments: [Float(1), -1])
+  func shiftsAreVirtualSteps(factor: Float) {
+    let shifts = Self.gradients()
     let index = AlignedBuffer(Self.keys)
-    for direction in RowShift.Direction.allCases {
-      let table = Self.table(4..<10, owned: 5..<9, .adam)
-      let before = Self.rows(table, 4..<10)
-      unsafe table.shift(
-        direction, by: -0.25, index: index.pointer, count: Self.keys.count,
-        gradients: gradients.pointer)
-      for (place, after) in Self.rows(table, 4..<10).enumerated() {
-        let found = Self.keys.firstIndex(of: UInt32(place + 4))
-        let expected = before[place].indices.map { column in
-          let g = found.map { gradients.values[$0 * Self.layout.stride + column] } ?? 0
-          let d: Float = direction == .gradient ? g : g > 0 ? 1 : g < 0 ? -1 : 0
-          return before[place][column] + 0.25 * d
-        }
-        #expect(after == expected)
+    let table = Self.table(4..<10, owned: 5..<9, .adam)
+    let before = Self.rows(table, 4..<10)
+    unsafe table.shift(
+      factor: factor, index: index.pointer, count: Self.keys.count, shifts: shifts.pointer)
+    for (place, after) in Self.rows(table, 4..<10).enumerated() {
+      let found = Self.keys.firstIndex(of: UInt32(place + 4))
+      let expected = before[place].indices.map { column in
+        let step = found.map { shifts.values[$0 * Self.layout.stride + column] } ?? 0
+        return before[place][column] - factor * step
       }
-      #expect(table.state.allSatisfy { $0.values.allSatisfy { $0 == 0 } })
+      #expect(after == expected)
     }
-    withExtendedLifetime((gradients, index)) {}
+    #expect(table.state.allSatisfy { $0.values.allSatisfy { $0 == 0 } })
+    withExtendedLifetime((shifts, index)) {}
   }
 
   @Test func gatheredRowsCanBePutBack() {

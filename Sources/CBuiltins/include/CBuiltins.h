@@ -1,9 +1,23 @@
-#ifndef CPREFETCH_H
-#define CPREFETCH_H
-// `__builtin_prefetch` is a compiler builtin that Swift cannot call.
+#ifndef CBUILTINS_H
+#define CBUILTINS_H
+// Compiler builtins that Swift cannot call.
+
+/// Eight floats, `SIMD8<Float>` in Swift.
+typedef float inverse_float8 __attribute__((ext_vector_type(8)));
 
 /// Asks for the cache line at `address`; any address is allowed.
 static inline __attribute__((always_inline)) void inverse_prefetch(const void *address) {
   __builtin_prefetch(address);
 }
+
+#ifdef __AVX__
+/// The square root of each lane, correctly rounded, in one instruction.
+///
+/// `squareRoot()` of a Swift vector is one instruction, one comparison and one branch per lane.
+static inline __attribute__((always_inline)) inverse_float8 inverse_square_root(
+    inverse_float8 value) {
+  return (inverse_float8)__builtin_ia32_sqrtps256(value);
+}
+#define INVERSE_HAS_VECTOR_SQUARE_ROOT 1
+#endif
 #endif

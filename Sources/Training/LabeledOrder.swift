@@ -1,0 +1,88 @@
+import Interactions
+import Kernels
+
+/// The labeled rows of one rank's step: of each shard, in order of user, then of the epoch's order.
+///
+/// Rows of one user lie together, so the kernels that follow find its embedding in the first-level
+/// cache. A user belongs to one shard and users ascend with shards, so sorting mixes no shards, and
+/// the order does not depend on the ranks.
+@safe
+final class LabeledOrder {
+  /// The dense id of the rank's first user.
+  let firstUser: Int
+  /// Rows so far; after ``sort()`` the buffers below hold as many.
+  private(set) var count = 0
+  /// Rows of the shards' training columns.
+  let rows: AlignedBuffer<Int>
+  /// Rows of this rank's user table.
+  let users: AlignedBuffer<UInt32>
+  private let items: AlignedBuffer<UInt32>
+  private let labels: AlignedBuffer<Float>
+
+  private let userCount: Int
+  private let sorter: SegmentSort
+  private let readRows: AlignedBuffer<Int>
+  private let readUsers: AlignedBuffer<UInt32>
+  private let readItems: AlignedBuffer<UInt32>
+  private let readLabels: AlignedBuffer<Float>
+
+  /// Room for `capacity` rows of `users`, the rank's dense ids.
+  init(capacity: Int, users: Range<Int>) {
+    firstUser = users.lowerBound
+    userCount = users.count
+    rows = AlignedBuffer(count: capacity)
+    self.users = AlignedBuffer(count: capacity)
+    items = AlignedBuffer(count: capacity)
+    labels = AlignedBuffer(count: capacity)
+    sorter = SegmentSort(capacity: capacity)
+    readRows = AlignedBuffer(count: capacity)
+    readUsers = AlignedBuffer(count: capacity)
+    readItems = AlignedBuffer(count: capacity)
+    readLabels = AlignedBuffer(count: capacity)
+  }
+
+  /// Forgets all rows.
+  func begin() { count = 0 }
+
+  /// Reads the rows of a shard at `positions` of its epoch's order.
+  ///
+  /// Rows are scattered over the columns; read in one pass, many are on their way at once.
+  func append(_ columns: LabeledColumns, _ order: EpochOrder, _ positions: Range<Int>) {
+    precondition(count + positions.count <= rows.count, "a step has more rows than planned")
+    let rows = unsafe readRows.pointer + count
+    let (users, items, labels) = unsafe (
+      readUsers.pointer + count, readItems.pointer + count, readLabels.pointer + count
+    )
+    let (allUsers, allItems, allLabels) = unsafe (columns.users, columns.items, columns.labels)
+    let first = UInt32(truncatingIfNeeded: firstUser)
+    unsafe order.fill(rows, positions: positions)
+    for index in 0..<positions.count {
+      let row = unsafe rows[index]
+      unsafe users[index] = unsafe allUsers[row] &- first
+      unsafe items[index] = unsafe allItems[row]
+      unsafe labels[index] = unsafe Float(allLabels[row])
+    }
+    count += positions.count
+  }
+
+  /// Orders what was read by user.
+  func sort() {
+    unsafe sorter.sort(readUsers.pointer, count: count, bound: userCount)
+    let order = unsafe sorter.order.pointer
+    for index in 0..<count {
+      let source = unsafe Int(order[index])
+      unsafe rows.pointer[index] = unsafe readRows.pointer[source]
+      unsafe users.pointer[index] = unsafe readUsers.pointer[source]
+      unsafe items.pointer[index] = unsafe readItems.pointer[source]
+      unsafe labels.pointer[index] = unsafe readLabels.pointer[source]
+    }
+  }
+
+  /// Copies the rows `range` to `batch`, from its row `start` on.
+  func copy(_ range: Range<Int>, to batch: StepBatch, at start: Int) {
+    let first = range.lowerBound
+    unsafe (batch.users.pointer + start).update(from: users.pointer + first, count: range.count)
+    unsafe (batch.items.pointer + start).update(from: items.pointer + first, count: range.count)
+    unsafe (batch.labels.pointer + start).update(from: labels.pointer + first, count: range.count)
+  }
+}
