@@ -57,6 +57,7 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .target(name: "CBuiltins"),
     .target(name: "CProcessor"),
+    .target(name: "CSharedMemory"),
 
     // Leaves: they import nothing of ours.
     target("Storage"),
@@ -65,7 +66,7 @@ let package = Package(
 
     // Arithmetic and its distribution.
     target("Kernels", ["COpenBLAS", "CBuiltins"], extra: vectorised),
-    target("MPI", ["CMPI", "Fabric"]),
+    target("MPI", ["CMPI", "CSharedMemory", "Fabric"]),
     target("Sharding", ["Kernels", "Fabric"]),
     target("Objectives", extra: vectorised),
     target("Backbones", ["Kernels", "Sharding", "Randomness"]),
@@ -101,8 +102,10 @@ let package = Package(
       name: "RankChecks", dependencies: ["MPI", "Fabric", "TestSupport"],
       path: "Tests/RankChecks",
       swiftSettings: common),
+    // Counts allocations. A program that links it has its allocator replaced, so only tests may.
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
     .target(
-      name: "TestSupport", dependencies: ["Fabric"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Fabric", "CAllocations"], path: "Tests/TestSupport",
       swiftSettings: common),
     tests("Storage"),
     tests("Randomness"),

@@ -29,7 +29,7 @@ package protocol Backbone: AnyObject {
   /// Writes which item rows the rows of a batch read, `(B, itemReferencesPerRow)`.
   func writeItemReferences(of batch: RowBatch, into references: UnsafeMutablePointer<UInt32>)
 
-  /// Fills rows of the user table that are held with their initial values.
+  /// Fills the rows of the user table that this rank writes with their initial values.
   ///
   /// - Parameters:
   ///   - table: The rows, zero so far.

@@ -37,7 +37,7 @@ package final class GeneralizedMatrixFactorization: CandidateScoring {
   }
 
   private func initialize(_ table: RowTable, firstRow: Int, random: Philox) {
-    for row in table.held {
+    for row in table.written {
       let values = unsafe table.row(row)
       for pair in 0..<(layout.factors + 1) / 2 {
         let (first, second) = random.normalPair(row: firstRow + row, draw: pair)

@@ -53,7 +53,7 @@ package final class BatchGradients {
   /// `(userSegments.segmentCount, stride)`: complete, since a user lives on one rank.
   package let userRows: AlignedBuffer<Float>
   /// Partial sums per item and block of shards, for the owners of the items.
-  package let itemPartials: PartialRows
+  package var itemPartials: PartialRows
   /// `(S', denseCount)`: per shard; belongs to the reduction that adds them.
   package let denseLeaves: UnsafeMutablePointer<Float>
   /// Whether sums follow the shard tree.
@@ -67,15 +67,17 @@ package final class BatchGradients {
   ///   - shardCount: `S`.
   ///   - ordered: Whether sums follow the shard tree.
   ///   - denseLeaves: Where dense gradients go.
+  ///   - itemPartials: Where partial sums go; `nil` for memory of their own.
   package init(
     capacity: Int, backbone: any Backbone, shardCount: Int, ordered: Bool,
-    denseLeaves: UnsafeMutablePointer<Float>
+    denseLeaves: UnsafeMutablePointer<Float>, itemPartials: PartialRows? = nil
   ) {
     let references = capacity * backbone.itemReferencesPerRow
     userSegments = SegmentSort(capacity: capacity)
     itemSegments = SegmentSort(capacity: references)
     userRows = AlignedBuffer(count: capacity * backbone.userLayout.stride)
-    itemPartials = PartialRows(capacity: references, stride: backbone.itemLayout.stride)
+    self.itemPartials =
+      itemPartials ?? PartialRows(capacity: references, stride: backbone.itemLayout.stride)
     unsafe self.denseLeaves = unsafe denseLeaves
     isOrdered = ordered
     scratch = TreeScratch(stride: backbone.itemLayout.stride, shardCount: shardCount)

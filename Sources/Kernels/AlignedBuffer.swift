@@ -11,6 +11,8 @@ package final class AlignedBuffer<Element: BitwiseCopyable> {
   package let pointer: UnsafeMutablePointer<Element>
   package let count: Int
   private let raw: UnsafeMutableRawPointer
+  /// Keeps memory that is not this object's own.
+  private let owner: AnyObject?
 
   /// `count` elements whose bytes are all zero.
   package init(count: Int) {
@@ -25,9 +27,23 @@ package final class AlignedBuffer<Element: BitwiseCopyable> {
     unsafe memset(raw, 0, bytes)
     unsafe pointer = raw.bindMemory(to: Element.self, capacity: count)
     self.count = count
+    owner = nil
   }
 
-  deinit { unsafe raw.deallocate() }
+  /// A view of `count` elements of somebody else's memory.
+  ///
+  /// - Parameters:
+  ///   - memory: Aligned like an element; what it holds stays.
+  ///   - count: At least 0.
+  ///   - owner: Keeps the memory as long as it lives.
+  package init(viewing memory: UnsafeMutableRawPointer, count: Int, owner: AnyObject) {
+    unsafe raw = unsafe memory
+    unsafe pointer = memory.bindMemory(to: Element.self, capacity: count)
+    self.count = count
+    self.owner = owner
+  }
+
+  deinit { if owner == nil { unsafe raw.deallocate() } }
 
   /// The elements, for code that is not a hot loop.
   package var elements: UnsafeMutableBufferPointer<Element> {

@@ -106,6 +106,17 @@ package final class PartialRows {
     rows = AlignedBuffer(count: capacity * stride)
     self.stride = stride
   }
+
+  /// In memory of the caller's: of one length, but for `rows`, which has `stride` floats for each.
+  package init(
+    keys: AlignedBuffer<UInt32>, blocks: AlignedBuffer<UInt32>, rows: AlignedBuffer<Float>,
+    stride: Int
+  ) {
+    self.keys = keys
+    self.blocks = blocks
+    self.rows = rows
+    self.stride = stride
+  }
 }
 
 package enum PartialSums {
@@ -113,15 +124,16 @@ package enum PartialSums {
   ///
   /// - Parameters:
   ///   - segments: Groups the rows by table row; within a group blocks ascend.
-  ///   - rows: `(segments.count, stride)`.
+  ///   - rows: `(segments.count)`: where each row of `stride` floats is.
   ///   - blocks: `(segments.count)`: the block each row covers.
   ///   - ordered: False adds in the order of arrival instead.
   ///   - scratch: The stack.
   ///   - sums: `(segments.segmentCount, stride)`, overwritten.
   /// - Complexity: O(count · stride); no allocation.
   package static func merge(
-    segments: SegmentSort, rows: UnsafePointer<Float>, blocks: UnsafePointer<UInt32>,
-    ordered: Bool, scratch: TreeScratch, sums: UnsafeMutablePointer<Float>
+    segments: SegmentSort, rows: UnsafePointer<UnsafePointer<Float>>,
+    blocks: UnsafePointer<UInt32>, ordered: Bool, scratch: TreeScratch,
+    sums: UnsafeMutablePointer<Float>
   ) {
     unsafe Merge(
       segments: segments, rows: rows, blocks: blocks, isOrdered: ordered, scratch: scratch,
@@ -132,7 +144,7 @@ package enum PartialSums {
   @safe
   private struct Merge: ColumnKernel {
     let segments: SegmentSort
-    let rows: UnsafePointer<Float>
+    let rows: UnsafePointer<UnsafePointer<Float>>
     let blocks: UnsafePointer<UInt32>
     let isOrdered: Bool
     let scratch: TreeScratch
@@ -142,15 +154,14 @@ package enum PartialSums {
     func run<Lanes: LaneBlock>(_: Lanes.Type, column: Int) {
       let stride = scratch.stride
       let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
-      let rows = unsafe self.rows + column
       var stack = TreeStack(scratch: scratch, column: column)
       for segment in 0..<segments.segmentCount {
         let (start, end) = unsafe (Int(starts[segment]), Int(starts[segment &+ 1]))
         var last = unsafe order[start]
-        var sum = unsafe Lanes(rows + Int(last) &* stride)
+        var sum = unsafe Lanes(rows[Int(last)] + column)
         for index in start &+ 1..<max(start &+ 1, end) {
           let position = unsafe order[index]
-          let row = unsafe rows + Int(position) &* stride
+          let row = unsafe rows[Int(position)] + column
           if isOrdered {
             unsafe stack.put(&sum, last: blocks[Int(last)], next: blocks[Int(position)])
             sum = unsafe Lanes(row)

@@ -94,19 +94,23 @@ package enum RowShift {
   ///   - rows: `(knownCount, stride)`.
   ///   - stride: Floats per row.
   ///   - places: `(count)`: overwritten where a key is known.
-  /// - Complexity: O(count + knownCount).
+  ///   - start: The first key to look up.
+  /// - Returns: The first key beyond all known ones.
+  /// - Complexity: O(keys looked up + knownCount).
+  @discardableResult
   package static func find(
     keys: UnsafePointer<UInt32>, count: Int, in known: UnsafePointer<UInt32>, knownCount: Int,
-    rows: UnsafePointer<Float>, stride: Int, places: UnsafeMutablePointer<UnsafePointer<Float>>
-  ) {
+    rows: UnsafePointer<Float>, stride: Int, places: UnsafeMutablePointer<UnsafePointer<Float>>,
+    from start: Int = 0
+  ) -> Int {
     var found = 0
-    for index in 0..<count {
+    for index in start..<count {
       let key = unsafe keys[index]
       while found < knownCount, unsafe known[found] < key { found &+= 1 }
-      if found < knownCount, unsafe known[found] == key {
-        unsafe places[index] = unsafe rows + found &* stride
-      }
+      guard found < knownCount else { return index }
+      if unsafe known[found] == key { unsafe places[index] = unsafe rows + found &* stride }
     }
+    return count
   }
 
   /// Copies rows of a table.

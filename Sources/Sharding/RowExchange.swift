@@ -1,4 +1,3 @@
-package import Fabric
 package import Kernels
 
 /// Rows of one table with their row numbers, as one rank sees them; valid until the next call of
@@ -18,133 +17,55 @@ package struct KeyedRows {
   }
 }
 
-/// The three moves of a distributed table: row numbers to their owners, rows back, gradients to
-/// owners. And a fourth for replicated tables: owners' rows to everybody.
+/// How gradients of item rows reach the owners of the rows, and how what owners compute reaches
+/// everybody.
 ///
-/// On one rank nothing is copied. All buffers stay; after warm-up no call allocates.
-@safe
-package final class RowExchange {
-  private let group: any ProcessGroup
-  private let ownership: RowOwnership
-  private let stride: Int
-  private let isOrdered: Bool
-  private let scratch: TreeScratch
-  private let owned: Range<Int>
+/// ``SharedExchange`` serves ranks of one machine, through memory that all of them see;
+/// ``MessageExchange`` serves any. Both give the same bits. What they return belongs to them and is
+/// valid until their next call; after warm-up no call allocates. See
+/// docs/decisions/0010-shared-memory.md.
+package protocol RowExchange: AnyObject {
+  /// Whether all ranks read and write one copy of the table.
+  var isShared: Bool { get }
 
-  // Counts travel in a message of their own: one Int64 per rank.
-  private let countParts: Partition
-  private let sendCounts: AlignedBuffer<Int64>
-  private let receiveCounts: AlignedBuffer<Int64>
-  private var keyParts: Partition
-  private var sendParts: Partition
-  private var receiveParts: Partition
-  private let sendBytes = ScratchBuffer<UInt8>()
-  private let receiveBytes = ScratchBuffer<UInt8>()
-
-  private let partialKeys = ScratchBuffer<UInt32>()
-  private let partialBlocks = ScratchBuffer<UInt32>()
-  private let partialRows = ScratchBuffer<Float>()
-  private var merger = SegmentSort(capacity: 0)
-  private let mergedKeys = ScratchBuffer<UInt32>()
-  private let mergedRows = ScratchBuffer<Float>()
-  private let spreadKeys = ScratchBuffer<UInt32>()
-  private let spreadRows = ScratchBuffer<Float>()
-  private let ownRows = ScratchBuffer<Float>()
-
-  /// - Parameters:
-  ///   - group: The ranks.
-  ///   - ownership: Who owns which rows.
-  ///   - stride: Floats per row.
-  ///   - shardCount: `S`.
-  ///   - ordered: Whether sums follow the shard tree.
-  package init(
-    group: any ProcessGroup, ownership: RowOwnership, stride: Int, shardCount: Int, ordered: Bool
-  ) {
-    self.group = group
-    self.ownership = ownership
-    self.stride = stride
-    isOrdered = ordered
-    scratch = TreeScratch(stride: stride, shardCount: shardCount)
-    owned = ownership.rows(of: group.rank)
-    countParts = Partition(parts: group.size, of: MemoryLayout<Int64>.stride)
-    sendCounts = AlignedBuffer(count: group.size)
-    receiveCounts = AlignedBuffer(count: group.size)
-    keyParts = Partition(parts: group.size, of: 0)
-    sendParts = keyParts
-    receiveParts = keyParts
-  }
-
-  // MARK: Gradients to owners
-
-  /// Sends partial sums to the owners of their rows and adds what arrives, along the shard tree.
+  /// Makes memory for the partial sums of one batch. A collective, called once before the first
+  /// ``reduceToOwners(_:)``.
   ///
-  /// - Parameter partials: This rank's partial sums, ascending.
-  /// - Returns: The complete sums of the rows this rank owns that any rank touched.
+  /// - Parameter capacity: The most partial sums of this rank.
+  /// - Returns: The memory, which later calls may read on behalf of other ranks.
   /// - Throws: What the group throws.
-  /// - Complexity: two collectives; each rank sends at most one row per distinct row it touched
-  ///   and block of shards it owns, `8 + 4 · stride` bytes each.
-  package func reduceToOwners(_ partials: PartialRows) throws -> KeyedRows {
-    guard group.size > 1 else {
-      // One rank has one block: its partial sums are the sums.
-      return unsafe KeyedRows(
-        keys: partials.keys.pointer, rows: partials.rows.pointer, count: partials.count)
-    }
-    let bytesPerRow = 8 + 4 * stride
-    unsafe ownership.partition(partials.keys.pointer, count: partials.count, into: &keyParts)
-    let received = try exchangeCounts()
-    sendParts.set { keyParts.counts[$0] * bytesPerRow }
-    receiveParts.set { unsafe Int(receiveCounts.pointer[$0]) * bytesPerRow }
-    pack(partials)
-    try exchangeBytes()
-    unpackPartials(received)
-    if received > merger.capacity { merger = SegmentSort(capacity: received + received / 4) }
-    unsafe merger.sort(partialKeys.pointer, count: received, bound: owned.count)
-    let sums = unsafe mergedRows.reserve(merger.segmentCount * stride)
-    unsafe PartialSums.merge(
-      segments: merger, rows: partialRows.pointer, blocks: partialBlocks.pointer,
-      ordered: isOrdered, scratch: scratch, sums: sums)
-    let keys = unsafe mergedKeys.reserve(merger.segmentCount)
-    for segment in 0..<merger.segmentCount {
-      unsafe keys[segment] = unsafe merger.segmentKeys.pointer[segment] &+ UInt32(owned.lowerBound)
-    }
-    return unsafe KeyedRows(keys: keys, rows: sums, count: merger.segmentCount)
-  }
+  func makePartials(capacity: Int) throws -> PartialRows
 
-  /// Each destination gets its keys, its blocks, its rows.
-  private func pack(_ partials: PartialRows) {
-    let bytes = unsafe UnsafeMutableRawPointer(sendBytes.reserve(sendParts.total))
-    for rank in 0..<group.size {
-      let (start, count) = (keyParts.offsets[rank], keyParts.counts[rank])
-      let target = unsafe bytes + sendParts.offsets[rank]
-      unsafe target.copyMemory(from: partials.keys.pointer + start, byteCount: 4 * count)
-      unsafe (target + 4 * count).copyMemory(
-        from: partials.blocks.pointer + start, byteCount: 4 * count)
-      unsafe (target + 8 * count).copyMemory(
-        from: partials.rows.pointer + start * stride, byteCount: 4 * count * stride)
-    }
-  }
+  /// Adds the partial sums of all ranks, each row where it is owned, along the shard tree.
+  ///
+  /// - Parameter partials: This rank's partial sums, ascending, in the memory of
+  ///   ``makePartials(capacity:)``.
+  /// - Returns: The complete sums of the rows this rank owns that any rank touched. Until
+  ///   ``spread(_:)`` they may be changed in place.
+  /// - Throws: What the group throws.
+  func reduceToOwners(_ partials: PartialRows) throws -> KeyedRows
 
-  /// Keys become relative to the owned range, which keeps the sort short.
-  private func unpackPartials(_ total: Int) {
-    let keys = unsafe partialKeys.reserve(total)
-    let blocks = unsafe partialBlocks.reserve(total)
-    let rows = unsafe partialRows.reserve(total * stride)
-    let bytes = unsafe UnsafeRawPointer(receiveBytes.pointer)
-    var start = 0
-    for rank in 0..<group.size {
-      let count = unsafe Int(receiveCounts.pointer[rank])
-      let source = unsafe bytes + receiveParts.offsets[rank]
-      unsafe UnsafeMutableRawPointer(keys + start).copyMemory(from: source, byteCount: 4 * count)
-      unsafe UnsafeMutableRawPointer(blocks + start).copyMemory(
-        from: source + 4 * count, byteCount: 4 * count)
-      unsafe UnsafeMutableRawPointer(rows + start * stride).copyMemory(
-        from: source + 8 * count, byteCount: 4 * count * stride)
-      start += count
-    }
-    for index in 0..<total { unsafe keys[index] &-= UInt32(owned.lowerBound) }
-  }
+  /// Gives every rank the rows that any rank passes.
+  ///
+  /// - Parameter own: What ``reduceToOwners(_:)`` returned.
+  /// - Returns: The rows of all ranks, ascending, in one or more lists.
+  /// - Throws: What the group throws.
+  func spread(_ own: KeyedRows) throws -> [KeyedRows]
 
-  // MARK: Rows to those who ask
+  /// Brings all copies of the table up to date after the owners changed some rows. Reading needs
+  /// ``settle()`` first.
+  ///
+  /// - Parameters:
+  ///   - keys: Ascending rows that this rank owns and changed.
+  ///   - count: Rows.
+  ///   - table: Holds all rows.
+  /// - Throws: What the group throws.
+  func publish(keys: UnsafePointer<UInt32>, count: Int, of table: RowTable) throws
+
+  /// Returns when what the owners published can be read. A collective.
+  ///
+  /// - Throws: What the group throws.
+  func settle() throws
 
   /// Fetches rows, and optionally beside each the row of a second set that its owner holds.
   ///
@@ -156,132 +77,57 @@ package final class RowExchange {
   ///   - target: `(count, stride)`, overwritten.
   ///   - companionTarget: `(count, stride)`, overwritten; with `companion`.
   /// - Throws: What the group throws.
-  /// - Complexity: three collectives; each rank sends 4 bytes per distinct row it asks for, and
-  ///   `4 · stride` bytes (twice that with a companion) per row it is asked for.
-  package func fetch(
-    keys: UnsafePointer<UInt32>, count: Int, from table: RowTable, companion: KeyedRows? = nil,
-    into target: UnsafeMutablePointer<Float>,
-    companionTarget: UnsafeMutablePointer<Float>? = nil
-  ) throws {
-    unsafe ownership.partition(keys, count: count, into: &keyParts)
-    let requested = try exchangeCounts()
-    sendParts.set { keyParts.counts[$0] * 4 }
-    receiveParts.set { unsafe Int(receiveCounts.pointer[$0]) * 4 }
-    let sendKeys = unsafe UnsafeMutableRawPointer(sendBytes.reserve(sendParts.total))
-    unsafe sendKeys.copyMemory(from: keys, byteCount: 4 * count)
-    try exchangeBytes()
-    let wanted = unsafe partialKeys.reserve(requested)
-    unsafe UnsafeMutableRawPointer(wanted).copyMemory(
-      from: receiveBytes.pointer, byteCount: 4 * requested)
+  func fetch(
+    keys: UnsafePointer<UInt32>, count: Int, from table: RowTable, companion: KeyedRows?,
+    into target: UnsafeMutablePointer<Float>, companionTarget: UnsafeMutablePointer<Float>?
+  ) throws
+}
 
-    let width = companion == nil ? stride : 2 * stride
-    sendParts.set { unsafe Int(receiveCounts.pointer[$0]) * 4 * width }
-    receiveParts.set { keyParts.counts[$0] * 4 * width }
-    let answer = unsafe UnsafeMutableRawPointer(sendBytes.reserve(sendParts.total))
-      .bindMemory(to: Float.self, capacity: requested * width)
-    unsafe writeAnswer(wanted, table: table, companion: companion, width: width, into: answer)
-    try exchangeBytes()
-    let rows = unsafe UnsafeRawPointer(receiveBytes.pointer).bindMemory(
-      to: Float.self, capacity: count * width)
-    for position in 0..<count {
-      let row = unsafe rows + position * width
-      unsafe (target + position * stride).update(from: row, count: stride)
-      if let companionTarget = unsafe companionTarget, width > stride {
-        unsafe (companionTarget + position * stride).update(from: row + stride, count: stride)
-      }
-    }
+/// Adds partial sums that reached their owner.
+@safe
+final class PartialMerger {
+  /// `(count)`: row of each partial, relative to the first owned.
+  let keys = ScratchBuffer<UInt32>()
+  /// `(count)`: the block it covers.
+  let blocks = ScratchBuffer<UInt32>()
+  /// `(count)`: where it is.
+  let places = unsafe ScratchBuffer<UnsafePointer<Float>>()
+  private var segments = SegmentSort(capacity: 0)
+  private let scratch: TreeScratch
+  private let isOrdered: Bool
+  private let owned: Range<Int>
+
+  init(owned: Range<Int>, stride: Int, shardCount: Int, ordered: Bool) {
+    self.owned = owned
+    isOrdered = ordered
+    scratch = TreeScratch(stride: stride, shardCount: shardCount)
   }
 
-  private func writeAnswer(
-    _ wanted: UnsafePointer<UInt32>, table: RowTable, companion: KeyedRows?, width: Int,
-    into answer: UnsafeMutablePointer<Float>
-  ) {
-    var position = 0
-    for rank in 0..<group.size {
-      // Requests of one rank ascend, so its companions are found in one walk.
-      var candidate = 0
-      for _ in unsafe 0..<Int(receiveCounts.pointer[rank]) {
-        let key = unsafe wanted[position]
-        let row = unsafe answer + position * width
-        unsafe row.update(from: table.row(Int(key)), count: stride)
-        if let companion {
-          while candidate < companion.count, unsafe companion.keys[candidate] < key {
-            candidate += 1
-          }
-          if candidate < companion.count, unsafe companion.keys[candidate] == key {
-            unsafe (row + stride).update(from: companion.rows + candidate * stride, count: stride)
-          } else {
-            unsafe (row + stride).update(repeating: 0, count: stride)
-          }
-        }
-        position += 1
-      }
-    }
+  /// Room for `count` partials.
+  func reserve(_ count: Int) {
+    _ = unsafe keys.reserve(count)
+    _ = unsafe blocks.reserve(count)
+    _ = unsafe places.reserve(count)
+    if count > segments.capacity { segments = SegmentSort(capacity: count + count / 4) }
   }
 
-  // MARK: Owners' rows to everybody
-
-  /// Gives every rank the rows that any rank passes.
+  /// Groups the first `count` partials by row; those of a row must come in the order of their
+  /// blocks.
   ///
-  /// - Parameter own: Ascending rows that this rank owns.
-  /// - Returns: The rows of all ranks, ascending.
-  /// - Throws: What the group throws.
-  /// - Complexity: three collectives; each rank contributes `4 + 4 · stride` bytes per row.
-  package func spread(_ own: KeyedRows) throws -> KeyedRows {
-    guard group.size > 1 else { return own }
-    unsafe sendCounts.pointer[0] = Int64(own.count)
-    unsafe try group.gather(
-      UnsafeRawBufferPointer(start: sendCounts.pointer, count: 8),
-      into: UnsafeMutableRawBufferPointer(start: receiveCounts.pointer, count: 8 * group.size),
-      countParts)
-    var total = 0
-    for rank in 0..<group.size { unsafe total += Int(receiveCounts.pointer[rank]) }
-    let keys = unsafe spreadKeys.reserve(total)
-    receiveParts.set { unsafe Int(receiveCounts.pointer[$0]) * 4 }
-    unsafe try group.gather(
-      UnsafeRawBufferPointer(start: own.keys, count: own.count * 4),
-      into: UnsafeMutableRawBufferPointer(start: keys, count: total * 4), receiveParts)
-    let rows = unsafe spreadRows.reserve(total * stride)
-    receiveParts.set { unsafe Int(receiveCounts.pointer[$0]) * 4 * stride }
-    unsafe try group.gather(
-      UnsafeRawBufferPointer(start: own.rows, count: own.count * 4 * stride),
-      into: UnsafeMutableRawBufferPointer(start: rows, count: total * 4 * stride), receiveParts)
-    return unsafe KeyedRows(keys: keys, rows: rows, count: total)
+  /// - Returns: How many rows there are.
+  func group(_ count: Int) -> Int {
+    unsafe segments.sort(keys.pointer, count: count, bound: owned.count)
+    return segments.segmentCount
   }
 
-  /// Brings a replicated table up to date after the owners changed some rows.
-  ///
-  /// - Parameters:
-  ///   - keys: Ascending rows that this rank owns and changed.
-  ///   - count: Rows.
-  ///   - table: Holds all rows.
-  /// - Throws: What the group throws.
-  package func publish(keys: UnsafePointer<UInt32>, count: Int, of table: RowTable) throws {
-    guard group.size > 1 else { return }
-    let rows = unsafe ownRows.reserve(count * stride)
-    unsafe table.gather(index: keys, count: count, into: rows)
-    let all = unsafe try spread(KeyedRows(keys: keys, rows: rows, count: count))
-    unsafe table.replace(index: all.keys, count: all.count, with: all.rows)
-  }
-
-  // MARK: Messages
-
-  /// Tells every rank how many keys of `keyParts` it gets; returns how many this rank gets.
-  private func exchangeCounts() throws -> Int {
-    for rank in 0..<group.size { unsafe sendCounts.pointer[rank] = Int64(keyParts.counts[rank]) }
-    unsafe try group.exchange(
-      UnsafeRawBufferPointer(start: sendCounts.pointer, count: 8 * group.size), countParts,
-      into: UnsafeMutableRawBufferPointer(start: receiveCounts.pointer, count: 8 * group.size),
-      countParts)
-    var total = 0
-    for rank in 0..<group.size { unsafe total += Int(receiveCounts.pointer[rank]) }
-    return total
-  }
-
-  private func exchangeBytes() throws {
-    let receive = unsafe receiveBytes.reserve(receiveParts.total)
-    unsafe try group.exchange(
-      UnsafeRawBufferPointer(start: sendBytes.pointer, count: sendParts.total), sendParts,
-      into: UnsafeMutableRawBufferPointer(start: receive, count: receiveParts.total), receiveParts)
+  /// Writes the sums and their rows, ascending.
+  func merge(keys target: UnsafeMutablePointer<UInt32>, sums: UnsafeMutablePointer<Float>) {
+    unsafe PartialSums.merge(
+      segments: segments, rows: places.pointer, blocks: blocks.pointer, ordered: isOrdered,
+      scratch: scratch, sums: sums)
+    let first = UInt32(truncatingIfNeeded: owned.lowerBound)
+    for segment in 0..<segments.segmentCount {
+      unsafe target[segment] = unsafe segments.segmentKeys.pointer[segment] &+ first
+    }
   }
 }

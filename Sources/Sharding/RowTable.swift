@@ -14,6 +14,9 @@ package final class RowTable {
   package let columns: Int
   /// Rows whose weights are here.
   package let held: Range<Int>
+  /// Rows that this rank writes when the whole table is written: in memory that it shares with
+  /// other ranks those it owns, else all that are held.
+  package let written: Range<Int>
   /// Rows whose state is here, and which this rank updates.
   package let owned: Range<Int>
   /// `(held.count, stride)`.
@@ -36,9 +39,10 @@ package final class RowTable {
   ///   - owned: Rows whose state is here; part of `held`.
   ///   - optimizer: Decides the state.
   ///   - isLazy: Whether a step updates some rows only, whose weight decay catches up.
+  ///   - sharedWeights: Zeroed memory for the weights that all ranks which hold them share.
   package init(
     layout: RowLayout, stride: Int? = nil, held: Range<Int>, owned: Range<Int>,
-    optimizer: RowOptimizer, isLazy: Bool = true
+    optimizer: RowOptimizer, isLazy: Bool = true, sharedWeights: AlignedBuffer<Float>? = nil
   ) {
     precondition(
       held.lowerBound <= owned.lowerBound && owned.upperBound <= held.upperBound,
@@ -50,7 +54,9 @@ package final class RowTable {
     self.owned = owned
     self.optimizer = optimizer
     lastSteps = isLazy ? AlignedBuffer(count: owned.count) : nil
-    weights = AlignedBuffer(count: held.count * self.stride)
+    written = sharedWeights == nil ? held : owned
+    weights = sharedWeights ?? AlignedBuffer(count: held.count * self.stride)
+    precondition(weights.count >= held.count * self.stride, "the weights have room for all rows")
     stateCounts = optimizer.stateCounts(stride: self.stride)
     state = stateCounts.map { AlignedBuffer(count: owned.count * $0) }
   }

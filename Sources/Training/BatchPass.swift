@@ -10,8 +10,10 @@ final class BatchPass {
   let gradients: BatchGradients
   let reduction: DenseReduction
   private let model: Model
-  private let exchange: RowExchange
+  private let exchange: any RowExchange
   private let isFetching: Bool
+  /// Whether partial sums have their memory, which a pass that only scores does not need.
+  private var isReducing = false
   private let references: AlignedBuffer<UInt32>
   private let fetched = ScratchBuffer<Float>()
   private let fetchedShifts = ScratchBuffer<Float>()
@@ -26,14 +28,15 @@ final class BatchPass {
   init(capacity: Int, figureCount: Int, model: Model, context: JobContext) {
     self.model = model
     exchange = context.makeExchange(model)
-    isFetching = context.isSharded
+    isFetching = context.isSharded && !exchange.isShared
     batch = StepBatch(capacity: capacity, tree: context.tree, rank: context.group.rank)
     reduction = DenseReduction(
       group: context.group, tree: context.tree, width: model.backbone.denseCount,
       figureCount: figureCount, ordered: context.isOrdered)
     gradients = unsafe BatchGradients(
       capacity: capacity, backbone: model.backbone, shardCount: context.tree.shardCount,
-      ordered: context.isOrdered, denseLeaves: reduction.leaves.pointer)
+      ordered: context.isOrdered, denseLeaves: reduction.leaves.pointer,
+      itemPartials: PartialRows(capacity: 0, stride: model.items.stride))
     references = AlignedBuffer(count: capacity * model.backbone.itemReferencesPerRow)
     itemSums = unsafe KeyedRows(
       keys: gradients.itemPartials.keys.pointer, rows: gradients.itemPartials.rows.pointer,
@@ -71,15 +74,18 @@ final class BatchPass {
   ///
   /// - Throws: What the exchange throws.
   func parameters() throws -> BatchParameters {
+    try exchange.settle()
     guard isFetching else { return unsafe parameters(items: nil) }
     let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
-    unsafe try exchange.fetch(keys: itemKeys, count: itemKeyCount, from: model.items, into: rows)
+    unsafe try exchange.fetch(
+      keys: itemKeys, count: itemKeyCount, from: model.items, companion: nil, into: rows,
+      companionTarget: nil)
     return unsafe parameters(items: rows)
   }
 
   /// As ``parameters()``, and beside each item row that had to be fetched how far it is shifted.
   ///
-  /// - Parameter shifts: Of the item rows this rank owns, or of all rows where nothing is fetched.
+  /// - Parameter shifts: Of the item rows this rank owns; not read where nothing is fetched.
   /// - Returns: The parameters, and `(itemKeyCount, stride)` shifts if rows were fetched.
   /// - Throws: What the exchange throws.
   func parameters(
@@ -93,6 +99,40 @@ final class BatchPass {
       companionTarget: itemShifts)
     return unsafe (parameters(items: rows), UnsafePointer(itemShifts))
   }
+
+  /// Gives every rank the sums of item rows, unless rows are fetched.
+  ///
+  /// - Throws: What the exchange throws.
+  func spreadItemSums() throws -> [KeyedRows] {
+    isFetching ? [] : try exchange.spread(itemSums)
+  }
+
+  /// Takes the virtual step on item rows wherever they are: on the one copy by their owners, on
+  /// replicas by everybody. Reading needs ``settle()`` first.
+  ///
+  /// - Parameters:
+  ///   - factor: 1 for the direct step, −1 for the inverse.
+  ///   - spread: What ``spreadItemSums()`` returned.
+  /// - Throws: What the exchange throws.
+  func shiftItems(factor: Float, _ spread: [KeyedRows]) throws {
+    func shift(_ rows: KeyedRows) {
+      unsafe model.items.shift(
+        factor: factor, index: rows.keys, count: rows.count, shifts: rows.rows)
+    }
+    guard !exchange.isShared, !isFetching else {
+      shift(itemSums)
+      if exchange.isShared {
+        unsafe try exchange.publish(keys: itemSums.keys, count: itemSums.count, of: model.items)
+      }
+      return
+    }
+    for rows in spread { shift(rows) }
+  }
+
+  /// Returns when item rows can be read again.
+  ///
+  /// - Throws: What the exchange throws.
+  func settle() throws { try exchange.settle() }
 
   /// Takes the virtual step on the copies that ``parameters(shifts:)`` fetched.
   func shiftFetched(factor: Float) {
@@ -122,6 +162,11 @@ final class BatchPass {
   ///
   /// - Throws: What the exchange throws.
   func backward(_ parameters: BatchParameters) throws {
+    if !isReducing {
+      gradients.itemPartials = try exchange.makePartials(
+        capacity: batch.capacity * model.backbone.itemReferencesPerRow)
+      isReducing = true
+    }
     unsafe try model.backbone.backward(
       batch.rows, parameters, scoreGradients: batch.gradients.pointer, into: gradients)
     itemSums = try exchange.reduceToOwners(gradients.itemPartials)
@@ -136,14 +181,15 @@ final class BatchPass {
   ///   - denseStep: The constants for dense parameters.
   /// - Throws: What the exchange throws.
   func update(_ step: RowOptimizer.Step, _ denseStep: RowOptimizer.Step) throws {
-    unsafe model.users.update(
-      step, index: userKeys, count: userKeyCount, gradients: gradients.userRows.pointer)
     unsafe model.items.update(
       step, index: itemSums.keys, count: itemSums.count, gradients: itemSums.rows)
-    unsafe model.dense.update(
-      denseStep, index: model.denseKey, count: 1, gradients: reduction.sum)
+    // What other ranks wait for comes first.
     if !isFetching {
       unsafe try exchange.publish(keys: itemSums.keys, count: itemSums.count, of: model.items)
     }
+    unsafe model.users.update(
+      step, index: userKeys, count: userKeyCount, gradients: gradients.userRows.pointer)
+    unsafe model.dense.update(
+      denseStep, index: model.denseKey, count: 1, gradients: reduction.sum)
   }
 }

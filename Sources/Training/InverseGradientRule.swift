@@ -19,8 +19,6 @@ package final class InverseGradientRule: UpdateRule {
   private let context: JobContext
   private let unlabeled: BatchPass
   private let labeled: BatchPass
-  /// Spreads the virtual step to replicas.
-  private let exchange: RowExchange
   private let shifts: VirtualShifts
   private let candidates: CandidatePass
   /// Three losses, no gradients.
@@ -42,7 +40,6 @@ package final class InverseGradientRule: UpdateRule {
       capacity: source.capacity(.unlabeled), figureCount: 1, model: model, context: context)
     labeled = BatchPass(
       capacity: source.capacity(.labeled), figureCount: 0, model: model, context: context)
-    exchange = context.makeExchange(model)
     shifts = VirtualShifts(capacity: source.capacity(.labeled), model: model)
     candidates = CandidatePass(capacity: source.capacity(.labeled), model: model)
     verdict = DenseReduction(
@@ -60,7 +57,7 @@ package final class InverseGradientRule: UpdateRule {
     labeled.sort()
 
     let virtual = try virtualStep(&record, position)
-    let (parameters, itemShifts) = unsafe try labeled.parameters(shifts: virtual)
+    let (parameters, itemShifts) = unsafe try labeled.parameters(shifts: unlabeled.itemSums)
     let batchShifts = unsafe shifts.find(
       for: labeled, userShifts: unlabeled, itemShifts: virtual, fetched: itemShifts)
     let scale = Float(1 / Double(max(1, record.labeledRows)))
@@ -75,7 +72,7 @@ package final class InverseGradientRule: UpdateRule {
     record.decision = decision
     record.labeledLoss = losses.1
 
-    commit(decision, virtual)
+    try commit(decision, virtual)
     if model.backbone.keepsIntermediates { try labeled.forward(parameters) }
     candidates.writeGradients(of: decision, to: labeled.batch)
     try labeled.backward(parameters)
@@ -87,11 +84,12 @@ package final class InverseGradientRule: UpdateRule {
     return record
   }
 
-  /// `α d(g)` of the unlabeled rows: users' part here, items' part with the owners and, when tables
-  /// are replicated, with everybody.
+  /// Computes `α d(g)` of the unlabeled rows: users' part here, items' part with the owners.
+  ///
+  /// - Returns: The items' part of all owners; where rows are fetched, nothing.
   private func virtualStep(
     _ record: inout StepRecord, _ position: StepPosition
-  ) throws -> KeyedRows {
+  ) throws -> [KeyedRows] {
     let batch = unlabeled.batch
     let parameters = try unlabeled.parameters()
     try unlabeled.forward(parameters)
@@ -108,7 +106,7 @@ package final class InverseGradientRule: UpdateRule {
     unsafe turn(unlabeled.gradients.userRows.pointer, unlabeled.userKeyCount * model.users.stride)
     unsafe turn(sums.rows, sums.count * model.items.stride)
     unsafe turn(unlabeled.reduction.sum, model.dense.stride)
-    return context.isSharded ? sums : try exchange.spread(sums)
+    return try unlabeled.spreadItemSums()
   }
 
   private func turn(_ gradients: UnsafeMutablePointer<Float>, _ count: Int) {
@@ -118,16 +116,16 @@ package final class InverseGradientRule: UpdateRule {
   }
 
   /// Keeps the winning virtual step.
-  private func commit(_ decision: Decision, _ virtual: KeyedRows) {
+  private func commit(_ decision: Decision, _ virtual: [KeyedRows]) throws {
     guard decision != .none else { return }
     let factor = decision.factor
+    try unlabeled.shiftItems(factor: factor, virtual)
+    labeled.shiftFetched(factor: factor)
     unsafe model.users.shift(
       factor: factor, index: unlabeled.userKeys, count: unlabeled.userKeyCount,
       shifts: unlabeled.gradients.userRows.pointer)
-    unsafe model.items.shift(
-      factor: factor, index: virtual.keys, count: virtual.count, shifts: virtual.rows)
-    labeled.shiftFetched(factor: factor)
     unsafe model.dense.shift(
       factor: factor, index: model.denseKey, count: 1, shifts: unlabeled.reduction.sum)
+    try unlabeled.settle()
   }
 }

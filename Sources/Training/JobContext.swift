@@ -5,7 +5,7 @@ import Sharding
 package struct JobContext {
   package let group: any ProcessGroup
   package let tree: ShardTree
-  /// Whether item rows live with their owners only.
+  /// Whether item rows live with their owners only, unless all ranks share one copy.
   package let isSharded: Bool
   /// Whether sums follow the shard tree.
   package let isOrdered: Bool
@@ -19,8 +19,13 @@ package struct JobContext {
   }
 
   /// The exchange of item rows; buffers of different exchanges do not touch.
-  func makeExchange(_ model: Model) -> RowExchange {
-    RowExchange(
+  func makeExchange(_ model: Model) -> any RowExchange {
+    if let table = model.sharedItems {
+      return SharedExchange(
+        group: group, ownership: model.itemOwnership, table: table, stride: model.items.stride,
+        shardCount: tree.shardCount, ordered: isOrdered)
+    }
+    return MessageExchange(
       group: group, ownership: model.itemOwnership, stride: model.items.stride,
       shardCount: tree.shardCount, ordered: isOrdered)
   }

@@ -25,16 +25,19 @@ extension Model {
     return parts + lastStepParts().map(\.slab)
   }
 
-  /// Overwrites parameters with those of a file; a replicated table takes all rows.
+  /// Overwrites parameters with those of a file; a replicated table takes all rows. A collective
+  /// when ranks share the item rows.
   ///
   /// - Parameter reader: A model file of the same shapes.
-  /// - Throws: `Failure` of kind data, naming the tensor.
+  /// - Throws: `Failure` of kind data, naming the tensor; what the group throws.
   package func readParameters(from reader: TensorFile.Reader) throws {
     let all =
       unsafe parts("user", users, users.weights.pointer, rows: userRows, of: userCount)
-      + parts("item", items, items.weights.pointer, rows: items.held, of: itemCount)
+      + parts(
+        "item", items, items.row(items.written.lowerBound), rows: items.written, of: itemCount)
       + denseParts("", dense.weights.pointer)
-    for part in all { try part.read(from: reader) }
+    func read() throws { for part in all { try part.read(from: reader) } }
+    if let sharedItems { try sharedItems.rewrite(read) } else { try read() }
   }
 
   /// Overwrites the optimizer's state with that of a file.

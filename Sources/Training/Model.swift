@@ -18,6 +18,8 @@ package final class Model {
   package let userCount: Int
   package let itemCount: Int
   package let itemOwnership: RowOwnership
+  /// The one copy of the item rows that all ranks share, if they do.
+  package let sharedItems: SharedRows?
   private let denseKeys = AlignedBuffer<UInt32>(count: 1)
 
   /// The initial model.
@@ -29,9 +31,10 @@ package final class Model {
   ///   - itemStarts: Likewise for item rows.
   ///   - tree: The shards and their owners.
   ///   - rank: This rank.
+  ///   - sharedItems: Memory for the item rows that all ranks share; it is left unsettled.
   package init(
     _ configuration: TrainingConfiguration, backbone: any Backbone, userStarts: [Int],
-    itemStarts: [Int], tree: ShardTree, rank: Int
+    itemStarts: [Int], tree: ShardTree, rank: Int, sharedItems: SharedRows? = nil
   ) {
     self.backbone = backbone
     let optimizer = configuration.optimizer
@@ -47,8 +50,9 @@ package final class Model {
     let owned = itemOwnership.rows(of: rank)
     items = RowTable(
       layout: backbone.itemLayout,
-      held: configuration.tables == .replicated ? 0..<itemCount : owned, owned: owned,
-      optimizer: optimizer.row)
+      held: configuration.tables == .replicated || sharedItems != nil ? 0..<itemCount : owned,
+      owned: owned, optimizer: optimizer.row, sharedWeights: sharedItems?.weights)
+    self.sharedItems = sharedItems
     dense = RowTable(
       layout: RowLayout(factors: backbone.denseCount, hasBias: false), held: 0..<1, owned: 0..<1,
       optimizer: optimizer.dense, isLazy: false)
@@ -57,21 +61,32 @@ package final class Model {
     unsafe backbone.initializeDense(dense.row(0), seed: configuration.seed)
   }
 
-  /// The initial model for a dataset.
+  /// The initial model for a dataset; a collective.
+  ///
+  /// Ranks of one machine share the item rows, whatever the configured placement.
   ///
   /// - Parameters:
   ///   - configuration: Decides backbone, placement and optimizer.
   ///   - dataset: Decides the tables' sizes and owners.
-  ///   - tree: The shards and their owners.
-  ///   - rank: This rank.
+  ///   - context: The ranks.
   ///   - backbone: In place of the configuration's.
+  /// - Throws: `SharedMemoryError`; what the group throws.
   package convenience init(
-    _ configuration: TrainingConfiguration, dataset: Dataset, tree: ShardTree, rank: Int,
+    _ configuration: TrainingConfiguration, dataset: Dataset, context: JobContext,
     backbone: (any Backbone)? = nil
-  ) {
+  ) throws {
+    let backbone = backbone ?? configuration.makeBackbone()
+    let (group, tree) = (context.group, context.tree)
+    let isSharing = group.size > 1 && group.machines.machineCount == 1
+    let shared =
+      try isSharing
+      ? SharedRows(
+        ownership: RowOwnership(shardStarts: dataset.itemStarts, tree: tree),
+        stride: backbone.itemLayout.stride, group: group) : nil
     self.init(
-      configuration, backbone: backbone ?? configuration.makeBackbone(),
-      userStarts: dataset.userStarts, itemStarts: dataset.itemStarts, tree: tree, rank: rank)
+      configuration, backbone: backbone, userStarts: dataset.userStarts,
+      itemStarts: dataset.itemStarts, tree: tree, rank: group.rank, sharedItems: shared)
+    try shared?.publish()
   }
 
   /// The row number of the dense parameters, for calls that take row numbers.

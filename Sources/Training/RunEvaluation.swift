@@ -42,7 +42,7 @@ package final class RunEvaluation {
     var configuration = setup.training
     configuration.optimizer = .sgd
     context = JobContext(group: group, tree: tree, configuration: configuration)
-    model = Model(configuration, dataset: dataset, tree: tree, rank: group.rank)
+    model = try Model(configuration, dataset: dataset, context: context)
     scorer = Scorer(model: model, dataset: dataset, context: context)
     guard
       let best = try CheckpointStore(directory: run.checkpointsPath).openBest(

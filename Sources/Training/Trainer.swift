@@ -70,8 +70,7 @@ package final class Trainer {
     self.surroundings = surroundings
     let tree = ShardTree(shardCount: dataset.shardCount, rankCount: group.size)
     context = JobContext(group: group, tree: tree, configuration: configuration)
-    model = Model(
-      configuration, dataset: dataset, tree: tree, rank: group.rank, backbone: backbone)
+    model = try Model(configuration, dataset: dataset, context: context, backbone: backbone)
     loader = try BatchLoader(configuration, dataset: dataset, context: context)
     scorer = Scorer(model: model, dataset: dataset, context: context)
     store = CheckpointStore(directory: run.checkpointsPath, keep: configuration.keep)

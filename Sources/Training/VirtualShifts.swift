@@ -29,11 +29,11 @@ final class VirtualShifts {
   /// - Parameters:
   ///   - pass: The labeled batch, sorted.
   ///   - unlabeled: Holds the shifts of user rows and dense parameters.
-  ///   - itemShifts: Ascending.
+  ///   - itemShifts: Of all item rows that move, ascending.
   ///   - fetched: `(item rows of the batch, stride)` in place of `itemShifts`.
   /// - Returns: The places; valid until the next call, and as long as the arguments are.
   func find(
-    for pass: BatchPass, userShifts unlabeled: BatchPass, itemShifts: KeyedRows,
+    for pass: BatchPass, userShifts unlabeled: BatchPass, itemShifts: [KeyedRows],
     fetched: UnsafePointer<Float>?
   ) -> BatchShifts {
     let zero = unsafe UnsafePointer(zeros.pointer)
@@ -49,10 +49,12 @@ final class VirtualShifts {
       }
     } else {
       unsafe itemPlaces.pointer.update(repeating: zero, count: pass.itemKeyCount)
-      unsafe RowShift.find(
-        keys: pass.itemKeys, count: pass.itemKeyCount, in: itemShifts.keys,
-        knownCount: itemShifts.count, rows: itemShifts.rows, stride: stride,
-        places: itemPlaces.pointer)
+      var next = 0
+      for list in itemShifts {
+        next = unsafe RowShift.find(
+          keys: pass.itemKeys, count: pass.itemKeyCount, in: list.keys, knownCount: list.count,
+          rows: list.rows, stride: stride, places: itemPlaces.pointer, from: next)
+      }
     }
     unsafe pass.gradients.itemSegments.spread(itemPlaces.pointer, into: referencePlaces.pointer)
     return unsafe BatchShifts(

@@ -39,10 +39,12 @@ import Testing
     let (keyBuffer, rowBuffer) = (AlignedBuffer(keys), AlignedBuffer(rows))
     let blockBuffer = AlignedBuffer(blocks)
     unsafe segments.sort(keyBuffer.pointer, count: keys.count, bound: Problem.itemCount)
+    let places = unsafe AlignedBuffer<UnsafePointer<Float>>(
+      keys.indices.map { unsafe UnsafePointer(rowBuffer.pointer) + $0 * stride })
     unsafe PartialSums.merge(
-      segments: segments, rows: rowBuffer.pointer, blocks: blockBuffer.pointer, ordered: ordered,
+      segments: segments, rows: places.pointer, blocks: blockBuffer.pointer, ordered: ordered,
       scratch: TreeScratch(stride: stride, shardCount: 16), sums: sums.pointer)
-    return withExtendedLifetime((keyBuffer, rowBuffer, blockBuffer)) {
+    return unsafe withExtendedLifetime((keyBuffer, rowBuffer, blockBuffer, places)) {
       sums.prefix(segments.segmentCount * stride)
     }
   }

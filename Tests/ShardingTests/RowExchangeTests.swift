@@ -97,7 +97,9 @@ import Testing
       return try (0..<2).map { round in
         try Self.withRows(Self.spreadKeys(group.rank, ranks, tree), salt: round) { rows in
           try withExtendedLifetime(exchange) {
-            RowList(try exchange.spread(rows), stride: Self.stride)
+            let lists = try exchange.spread(rows)
+            #expect(lists.count == 1)
+            return RowList(lists[0], stride: Self.stride)
           }
         }
       }

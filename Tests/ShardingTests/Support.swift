@@ -146,8 +146,8 @@ struct GradientProblem: Sendable {
 
   static func exchange(
     _ group: any ProcessGroup, _ tree: ShardTree, stride: Int, ordered: Bool = true
-  ) -> RowExchange {
-    RowExchange(
+  ) -> MessageExchange {
+    MessageExchange(
       group: group, ownership: ownership(tree), stride: stride, shardCount: shardCount,
       ordered: ordered)
   }
