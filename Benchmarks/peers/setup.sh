@@ -26,10 +26,10 @@ torch() {
   "$root/venv/bin/python" -c "import torch; print('PyTorch', torch.__version__)"
 }
 
-# Version 2.02 and two later fixes. Its own flags, with AVX in place of SSE where there is AVX.
+# The newest commit when this was written. Its own flags, with AVX in place of SSE where there is AVX.
 libmf() {
   local source=${LIBMF_SOURCE:-https://github.com/cjlin1/libmf.git}
-  local commit=14983683cb9d58ad0fe5dfa3a67ad5e25fd7ddf0
+  local commit=1498368bc79f86b59376b39751b3a72757d0624e
   [ ! -x "$root/libmf/mf-train" ] || { echo "LIBMF: $root/libmf/mf-train"; return 0; }
   for tool in git make g++; do
     command -v "$tool" >/dev/null 2>&1 || { note "no $tool: LIBMF left out"; return 0; }

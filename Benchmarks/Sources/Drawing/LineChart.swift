@@ -46,7 +46,8 @@ package struct LineChart {
     plot.legend(series.map(\.name))
     plot.xLabel(xLabel)
     let horizontal = Axis.fromZero(to: xs.last ?? 1)
-    func x(_ value: Double) -> Double { Plot.left + horizontal.position(value) * plot.innerWidth }
+    let width = plot.innerWidth
+    func x(_ value: Double) -> Double { Plot.left + horizontal.position(value) * width }
     for value in xs {
       plot.canvas.text(
         x(value), plot.bottomEdge + 18, Figure.tick(value), anchor: .middle, style: "small")

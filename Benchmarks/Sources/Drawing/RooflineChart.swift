@@ -48,7 +48,8 @@ package struct RooflineChart {
       vertical: .logarithmic(points.map(\.rate) + limits))
     plot.legend(roofs.map(\.name))
     plot.xLabel("operations per byte")
-    func x(_ value: Double) -> Double { Plot.left + horizontal.position(value) * plot.innerWidth }
+    let width = plot.innerWidth
+    func x(_ value: Double) -> Double { Plot.left + horizontal.position(value) * width }
     for tick in horizontal.ticks {
       let label = tick < 1 ? "1/\(Int((1 / tick).rounded()))" : Figure.tick(tick)
       plot.canvas.text(x(tick), plot.bottomEdge + 18, label, anchor: .middle, style: "small")

@@ -27,6 +27,7 @@ package struct Summary: Codable, Equatable, Sendable {
   /// The quotients of samples taken in the same round: slow phases of the machine cancel.
   ///
   /// - Parameter other: As many samples, in the same order, none of them 0.
+  /// - Returns: The summary of the quotients.
   package func ratio(to other: Summary) -> Summary {
     precondition(samples.count == other.samples.count, "ratios need samples taken in pairs")
     return Summary(zip(samples, other.samples).map { $0 / $1 })

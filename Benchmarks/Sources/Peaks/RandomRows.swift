@@ -7,9 +7,14 @@ import Kernels
 /// is the best a kernel over such rows can hope for.
 package final class RandomRows {
   private let table: AlignedBuffer<Float>
+  /// Distances worth trying: far enough to hide a trip to memory, near enough for the queue of
+  /// misses to hold.
+  package static let distances = [2, 4, 8, 16, 32]
+
   private let order: AlignedBuffer<UInt32>
   private let stride: Int
-  private let distance: Int
+  /// Rows ahead of which a row is asked for.
+  package var distance = distances[0]
   /// Keeps the sums from being optimised away.
   package private(set) var checksum: Float = 0
 
@@ -20,8 +25,6 @@ package final class RandomRows {
   package init(rowBytes: Int, tableBytes: Int, visits: Int) {
     precondition(rowBytes >= 32 && rowBytes.isMultiple(of: 32), "rows are whole registers")
     stride = rowBytes / 4
-    // A few KiB ahead hide a trip to memory without overflowing the queue of misses.
-    distance = max(4, 4096 / rowBytes)
     let rows = max(1, tableBytes / rowBytes)
     table = AlignedBuffer(count: rows * stride)
     order = AlignedBuffer(count: visits)
@@ -73,6 +76,8 @@ package final class RandomRows {
   private func prefetch(_ visit: Int) {
     guard visit < order.count else { return }
     let row = unsafe table.pointer + Int(order.pointer[visit]) &* stride
-    for column in Swift.stride(from: 0, to: stride, by: 16) { unsafe inverse_prefetch(row + column) }
+    for column in Swift.stride(from: 0, to: stride, by: 16) {
+      unsafe inverse_prefetch(row + column)
+    }
   }
 }

@@ -45,6 +45,9 @@ final class Logs {
       ))
   }
 
+  /// A name that tells the two sizes of the feed apart.
+  var feedName: String { session.options.isQuick ? "small simulated feed" : "simulated feed" }
+
   /// A simulated feed of 5 million rows, most of them exposures without reaction; quick: 200,000.
   func feed() throws -> Log {
     Log(try simulate("feed", ["--preset", session.options.isQuick ? "quick" : "feed"]))

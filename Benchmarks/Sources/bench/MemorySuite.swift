@@ -17,11 +17,11 @@ enum MemorySuite {
     var cases = [
       Case(name: "training data", dataset: main, factors: 32),
       Case(name: "training data", dataset: main, factors: 128),
-      Case(name: "simulated feed", dataset: feed, factors: 32),
-      Case(name: "simulated feed", dataset: feed, factors: 128),
+      Case(name: session.logs.feedName, dataset: feed, factors: 32),
+      Case(name: session.logs.feedName, dataset: feed, factors: 128),
     ]
     if session.report.machine.cores > 1 {
-      cases.append(Case(name: "simulated feed", dataset: feed, factors: 128, ranks: 2))
+      cases.append(Case(name: session.logs.feedName, dataset: feed, factors: 128, ranks: 2))
     }
     var rows: [[String]] = []
     for item in cases { rows.append(try measure(session, item)) }

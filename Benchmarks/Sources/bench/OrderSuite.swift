@@ -15,7 +15,7 @@ enum OrderSuite {
         session.options.isQuick ? 3 : 7,
         ["ordered", "native"].map { reduction in
           let run = TrainingRun(
-            dataset: dataset, method: method, epochs: session.options.isQuick ? 4 : 8, ranks: 2,
+            dataset: dataset, method: method, epochs: session.options.isQuick ? 3 : 8, ranks: 2,
             options: ["--reduction", reduction])
           return { try run.run(session).rowsPerSecond }
         })

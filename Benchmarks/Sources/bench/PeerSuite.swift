@@ -57,7 +57,7 @@ enum PeerSuite {
     func seconds(_ iterations: Int) throws -> Double {
       try ChildProcess.run([
         program, "-f", "5", "-k", "32", "-s", "1", "--quiet", "-t", "\(iterations)", log, model,
-      ]).processorSeconds
+      ]).wallSeconds
     }
     let run = TrainingRun(
       dataset: try session.logs.mainDataset(), epochs: 6, options: ["--optimizer", "sgd"])

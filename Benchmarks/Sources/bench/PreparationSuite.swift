@@ -6,7 +6,8 @@ import Storage
 enum PreparationSuite {
   static func run(_ session: Session) throws {
     let logs = [
-      ("training data", try session.logs.main()), ("simulated feed", try session.logs.feed()),
+      ("training data", try session.logs.main()),
+      (session.logs.feedName, try session.logs.feed()),
     ]
     let rows = try logs.map { try countLines($0.1) }
     let seconds = try Rounds.measure(

@@ -17,6 +17,7 @@ enum ScalingSuite {
       for batch in session.options.isQuick ? [8192] : [1024, 8192, 65536] {
         try measure(session, "strong", method, batch, ranks, dataset) { _ in batch }
       }
+      if session.options.isQuick { continue }
       try measure(session, "weak", method, 8192, ranks, dataset) { 8192 * $0 }
     }
     printTable(session, ranks)

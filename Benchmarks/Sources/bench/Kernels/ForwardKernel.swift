@@ -4,16 +4,16 @@ import Measuring
 extension KernelCase {
   /// The scores of a batch.
   static func forward(_ problem: BatchProblem) -> KernelCase {
-    let rows = Double(problem.batch)
-    return KernelCase(
+    KernelCase(
       name: "forward",
       work: KernelWork(
-        rows: rows, bytes: rows * (2 * problem.rowBytes + 12),
-        operations: rows * 3 * Double(problem.layout.factors))
+        rows: problem.rows, bytes: problem.rows * (2 * problem.rowBytes + 12),
+        operations: problem.rows * 3 * Double(problem.layout.factors))
     ) {
+      let batch = problem.next()
       unsafe WeightedProduct.forward(
-        into: problem.scores.pointer, count: problem.batch, users: problem.userSide,
-        items: problem.itemSide, dense: problem.dense.pointer, layout: problem.layout)
+        into: problem.scores.pointer, count: batch.count, users: problem.userSide(batch),
+        items: problem.itemSide(batch), dense: problem.dense.pointer, layout: problem.layout)
     }
   }
 }

@@ -20,12 +20,12 @@ extension KernelCase {
   private static func batch(_ problem: BatchProblem) -> LogitBatch {
     unsafe LogitBatch(
       logits: problem.scores.pointer, labels: problem.labels.pointer,
-      gradients: problem.scoreGradients.pointer, count: problem.batch)
+      gradients: problem.scoreGradients.pointer, count: problem.scores.count)
   }
 
   /// Operations are those of the polynomials, counted by hand.
   private static func work(_ problem: BatchProblem, operations: Double) -> KernelWork {
-    let rows = Double(problem.batch)
-    return KernelWork(rows: rows, bytes: rows * 12, operations: rows * operations)
+    KernelWork(
+      rows: problem.rows, bytes: problem.rows * 12, operations: problem.rows * operations)
   }
 }

@@ -13,7 +13,9 @@ extension KernelCase {
     let users = AlignedBuffer<UInt32>(count: count)
     let items = AlignedBuffer<UInt32>(count: count)
     unsafe order.fill(rows.pointer, positions: 0..<count)
-    for index in 0..<count { unsafe users.pointer[index] = unsafe shard.train.users[rows.pointer[index]] }
+    for index in 0..<count {
+      unsafe users.pointer[index] = unsafe shard.train.users[rows.pointer[index]]
+    }
     return KernelCase(
       name: "sampler", work: KernelWork(rows: Double(count), bytes: 0, operations: 0),
       hasRoof: false

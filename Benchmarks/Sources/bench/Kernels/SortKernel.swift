@@ -5,13 +5,13 @@ import Sharding
 extension KernelCase {
   /// Grouping the positions of a batch by item.
   static func sort(_ problem: BatchProblem) -> KernelCase {
-    let rows = Double(problem.batch)
-    let segments = SegmentSort(capacity: problem.batch)
+    let segments = SegmentSort(capacity: problem.batches[0].count)
+    let bound = problem.items.held.count
     return KernelCase(
-      name: "sort", work: KernelWork(rows: rows, bytes: 0, operations: 0), hasRoof: false
+      name: "sort", work: KernelWork(rows: problem.rows, bytes: 0, operations: 0), hasRoof: false
     ) {
-      unsafe segments.sort(
-        problem.itemIndex.pointer, count: problem.batch, bound: problem.items.held.count)
+      let batch = problem.next()
+      unsafe segments.sort(batch.itemIndex.pointer, count: batch.count, bound: bound)
     }
   }
 }
