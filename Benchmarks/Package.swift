@@ -39,20 +39,20 @@ let package = Package(
     // Links into the main package: keep dependencies and settings as they are there.
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-    .target(name: "CPrefetch"),
+    .target(name: "CBuiltins"),
     target("Storage"),
     target("Randomness", extra: vectorised),
     target("Fabric"),
-    target("Kernels", ["COpenBLAS", "CPrefetch"], extra: vectorised),
+    target("Kernels", ["COpenBLAS", "CBuiltins"], extra: vectorised),
     target("Sharding", ["Kernels", "Fabric"]),
-    target("Objectives", ["Kernels"], extra: vectorised),
+    target("Objectives", extra: vectorised),
     target("Interactions", ["Randomness", "Storage"]),
     target("Evaluation", ["Interactions", "Fabric", "Storage", "Randomness"]),
 
     // What is needed to measure: samples and reports, pictures, the machine's own peaks.
     target("Measuring", ["Storage"]),
     target("Drawing", ["Measuring"]),
-    target("Peaks", ["Kernels", "CPrefetch"], extra: vectorised),
+    target("Peaks", ["Kernels", "CBuiltins"], extra: vectorised),
     .executableTarget(
       name: "bench",
       dependencies: [

@@ -1,4 +1,4 @@
-internal import CPrefetch
+internal import CBuiltins
 import Kernels
 
 /// Reading and updating whole rows of a table in random order: what embedding tables ask of memory.

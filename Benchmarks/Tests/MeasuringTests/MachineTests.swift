@@ -60,9 +60,9 @@ import Testing
       (error as? Failure)?.kind == .inputOutput && "\(error)".contains("no-such-program-anywhere")
     }
     #expect {
-      try ChildProcess.run(["sh", "-c", "kill -TERM $$"])
+      try ChildProcess.run(["sh", "-c", "kill -KILL $$"])
     } throws: { error in
-      "\(error)".contains("status 143")
+      "\(error)".contains("status 137")
     }
   }
 }

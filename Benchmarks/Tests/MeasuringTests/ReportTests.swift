@@ -8,7 +8,7 @@ import Testing
     processor: "p", cores: 2, caches: ["L1 Data: 32K"], memoryBytes: 1 << 34, hugePages: "madvise",
     operatingSystem: "o", compiler: "c", mpi: "m", commit: "abc")
 
-  private func report(_ measurements: [Measurement] = []) -> Report {
+  private func report(_ measurements: [Measuring.Measurement] = []) -> Report {
     var report = Report(date: "2026-01-02T03:04:05Z", machine: machine, quick: true, dataset: "d")
     report.measurements = measurements
     return report
@@ -93,7 +93,7 @@ import Testing
     // The worst of several cases decides.
     #expect(row("peak memory")?.verdict == .short)
     #expect(row("peak memory")?.measured == "101 %")
-    let missing = rows.filter { $0.verdict == .notMeasured }
+    let missing = rows.filter { $0.verdict == ReachRow.Verdict.notMeasured }
     #expect(missing.count == rows.count - 4)
   }
 }

@@ -16,6 +16,7 @@ final class Batch {
   private let starts = AlignedBuffer<UInt32>(count: shards + 1)
   private let shardNumbers = AlignedBuffer<UInt32>(count: shards)
   private let blocks = AlignedBuffer<UInt32>(count: shards)
+  private let shardOfRow: AlignedBuffer<UInt16>
 
   /// Batch number `number` of `count` rows over tables of `users` and `items` rows.
   ///
@@ -25,6 +26,7 @@ final class Batch {
     self.count = count
     userIndex = AlignedBuffer(count: count)
     itemIndex = AlignedBuffer(count: count)
+    shardOfRow = AlignedBuffer(count: count)
     userSegments = SegmentSort(capacity: count)
     itemSegments = SegmentSort(capacity: count)
     let random = Philox(seed: 1, purpose: .verification)
@@ -38,7 +40,9 @@ final class Batch {
     for (row, pair) in drawn.enumerated() {
       unsafe userIndex.pointer[row] = UInt32(pair.0)
       unsafe itemIndex.pointer[row] = UInt32(pair.1)
-      unsafe starts.pointer[pair.0 * Self.shards / users + 1] += 1
+      let shard = pair.0 * Self.shards / users
+      unsafe starts.pointer[shard + 1] += 1
+      unsafe shardOfRow.pointer[row] = UInt16(shard)
     }
     for shard in 0..<Self.shards {
       unsafe starts.pointer[shard + 1] += starts.pointer[shard]
@@ -52,6 +56,6 @@ final class Batch {
   var runs: ShardRuns {
     unsafe ShardRuns(
       starts: starts.pointer, shards: shardNumbers.pointer, blocks: blocks.pointer,
-      count: Self.shards)
+      shardOfRow: shardOfRow.pointer, count: Self.shards)
   }
 }

@@ -3,29 +3,61 @@ import Measuring
 import Sharding
 
 extension KernelCase {
-  /// The users of a batch as they are and after the direct and the inverse virtual step.
+  /// The scores of a batch as it is and after the direct and the inverse virtual step.
   static func candidates(_ problem: BatchProblem) -> KernelCase {
-    let stride = problem.layout.stride
-    let capacity = problem.batches[0].count * stride
-    let direct = AlignedBuffer<Float>(count: capacity)
-    let unchanged = AlignedBuffer<Float>(count: capacity)
-    let inverse = AlignedBuffer<Float>(count: capacity)
+    let shifts = ShiftProblem(problem)
+    // Two rows and their shifts are read for each row of the batch; three scores of 3 operations
+    // per factor, and four to move both rows both ways.
     return KernelCase(
       name: "candidates",
       work: KernelWork(
-        rows: problem.userRows, bytes: problem.userRows * 5 * problem.rowBytes,
-        operations: problem.userRows * Double(4 * stride)),
-      updates: true
+        rows: problem.rows, bytes: problem.rows * (4 * problem.rowBytes + 12),
+        operations: problem.rows * 13 * Double(problem.layout.factors))
     ) {
-      let segments = problem.next().userSegments
-      let keys = unsafe segments.segmentKeys.pointer
-      unsafe RowShift.candidates(
-        .sign, shift: 1e-3, keys: keys, count: segments.segmentCount,
-        source: RowShift.Source(base: problem.users.row(0), index: keys),
-        gradients: RowShift.Gradients(
-          keys: keys, rows: problem.gradients.pointer, count: segments.segmentCount),
-        stride: stride, direct: direct.pointer, unchanged: unchanged.pointer,
-        inverse: inverse.pointer)
+      let batch = problem.next()
+      unsafe WeightedProduct.forwardCandidates(
+        into: shifts.scores, users: problem.userSide(batch), items: problem.itemSide(batch),
+        dense: problem.dense.pointer, shifts: shifts.shifts, segments: batch.userSegments,
+        layout: problem.layout, scratch: shifts.scratch.pointer)
     }
+  }
+}
+
+/// Shifts for every row of a batch, and room for the scores.
+///
+/// It owns the buffers whose pointers it passes on, so its use is safe.
+@safe
+private final class ShiftProblem {
+  let scratch: AlignedBuffer<Float>
+  private let places: AlignedBuffer<UnsafePointer<Float>>
+  private let dense: AlignedBuffer<Float>
+  private let direct: AlignedBuffer<Float>
+  private let unchanged: AlignedBuffer<Float>
+  private let inverse: AlignedBuffer<Float>
+  private let problem: BatchProblem
+
+  init(_ problem: BatchProblem) {
+    self.problem = problem
+    let rows = problem.batches[0].count
+    let width = WeightedProduct.denseCount(problem.layout)
+    scratch = AlignedBuffer(count: 6 * width)
+    unsafe places = unsafe AlignedBuffer(count: rows)
+    dense = AlignedBuffer(count: width)
+    direct = AlignedBuffer(count: rows)
+    unchanged = AlignedBuffer(count: rows)
+    inverse = AlignedBuffer(count: rows)
+    for row in 0..<rows {
+      unsafe places.pointer[row] = unsafe UnsafePointer(
+        problem.gradients.pointer + row * problem.layout.stride)
+    }
+  }
+
+  var scores: CandidateScores {
+    unsafe CandidateScores(
+      direct: direct.pointer, unchanged: unchanged.pointer, inverse: inverse.pointer)
+  }
+
+  var shifts: BatchShifts {
+    unsafe BatchShifts(users: places.pointer, items: places.pointer, dense: dense.pointer)
   }
 }
