@@ -21,8 +21,8 @@ package enum ChildProcess {
   ///   - environment: Variables beside, or in place of, those of this process.
   /// - Returns: Its cost and output. The peak is meaningless if this process has itself been
   ///   larger: Linux lets a program inherit the peak of whoever started it.
-  /// - Throws: `Failure`: `inputOutput` when it cannot be started; software, with the last line of
-  ///   what it wrote, when it ends with an error.
+  /// - Throws: `Failure`: `inputOutput` when it cannot be started; software, with the line
+  ///   that says why, when it ends with an error.
   package static func run(
     _ command: [String], environment: [String: String] = [:]
   ) throws(Failure) -> ProcessCost {
@@ -37,8 +37,8 @@ package enum ChildProcess {
     let elapsed = ContinuousClock.now - start
     guard status == 0 else {
       let text = String(decoding: try Files.read(errors), as: UTF8.self)
-      let last = text.split(separator: "\n").last.map { ": \($0)" } ?? ""
-      throw .software("\(command.joined(separator: " ")) ended with status \(status)\(last)")
+      let reason = reason(in: text).map { ": \($0)" } ?? ""
+      throw .software("\(command.joined(separator: " ")) ended with status \(status)\(reason)")
     }
     return ProcessCost(
       wallSeconds: elapsed / .seconds(1),
@@ -52,6 +52,13 @@ package enum ChildProcess {
   package static func firstLine(_ command: [String]) -> String? {
     guard let cost = try? run(command) else { return nil }
     return cost.output.split(separator: "\n").first.map(String.init)
+  }
+
+  /// The first line that calls itself an error, or the last one with words: launchers add frames and
+  /// advice to what a program has to say.
+  private static func reason(in text: String) -> Substring? {
+    let lines = text.split(separator: "\n").filter { $0.contains(where: \.isLetter) }
+    return lines.first { $0.contains("error:") } ?? lines.last
   }
 
   private static func spawn(

@@ -55,6 +55,13 @@ import Testing
       "\(error)".hasSuffix("ended with status 3: reason")
     }
     #expect {
+      try ChildProcess.run([
+        "sh", "-c", "echo 'x: error: why' >&2; echo advice >&2; echo -- >&2; exit 1",
+      ])
+    } throws: { error in
+      "\(error)".hasSuffix("status 1: x: error: why")
+    }
+    #expect {
       try ChildProcess.run(["no-such-program-anywhere"])
     } throws: { error in
       (error as? Failure)?.kind == .inputOutput && "\(error)".contains("no-such-program-anywhere")

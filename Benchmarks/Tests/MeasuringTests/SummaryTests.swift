@@ -1,4 +1,5 @@
 import Measuring
+import Storage
 import Testing
 
 @Suite struct SummaryTests {
@@ -32,6 +33,11 @@ import Testing
       })
     #expect(order == [0, 1, 1, 0, 0, 1])
     #expect(summaries.map(\.samples) == [[1, 4, 5], [2, 3, 6]])
+  }
+
+  @Test func failuresOfContendersPassThrough() {
+    let broken: [() throws -> Double] = [{ 1 }, { throw Failure.data("broken") }]
+    #expect(throws: Failure.data("broken")) { try Rounds.measure(2, broken) }
   }
 
   @Test func processorTimeOfWorkIsPositiveAndPerCall() {
