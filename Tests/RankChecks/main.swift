@@ -5,6 +5,7 @@ import TestSupport
 
 // What the tests start under mpirun: RankChecks <check> <parameter> [maximum count]. It ends with
 // code 0 when the check holds on all ranks, and says on the standard error stream what did not.
+// And without mpirun: RankChecks peak-memory <program> [argument]...
 
 /// A check failed, or was asked to.
 struct CheckFailure: Error, CustomStringConvertible {
@@ -15,6 +16,9 @@ let arguments = Array(CommandLine.arguments.dropFirst())
 guard arguments.count >= 2 else {
   writeToStandardError(line: "usage: RankChecks <check> <parameter> [maximum count]")
   exit(64)
+}
+if arguments[0] == "peak-memory" {
+  exit(reportPeakMemory(of: arguments[1], Array(arguments.dropFirst(2))))
 }
 do {
   try withMPI(
