@@ -54,13 +54,13 @@ let package = Package(
     .systemLibrary(
       name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
     .systemLibrary(
-      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-serial-dev"])]),
     .target(name: "CBuiltins"),
     .target(name: "CProcessor"),
     .target(name: "CSharedMemory"),
 
-    // Leaves: they import nothing of ours.
-    target("Storage"),
+    // Leaves: they import nothing of ours but C.
+    target("Storage", ["CProcessor"]),
     target("Randomness", extra: vectorised),
     target("Fabric"),
 
@@ -127,7 +127,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(
-      name: "CommandTests", dependencies: ["inverse", "Storage", "TestSupport"],
+      name: "CommandTests", dependencies: ["inverse", "Storage", "TestSupport", "RankChecks"],
       swiftSettings: common),
   ]
 )

@@ -15,8 +15,11 @@ case "$swift_version" in
     "Swift $swift_version is too old; get 6.2 or newer from https://www.swift.org/install/linux" ;;
 esac
 
+# The serial OpenBLAS, unless another one is there: ranks are the only parallelism.
+blas=libopenblas-serial-dev
+if pkg-config --exists openblas 2>/dev/null; then blas=""; fi
 missing=""
-for package in libopenmpi-dev openmpi-bin libopenblas-dev pkg-config; do
+for package in libopenmpi-dev openmpi-bin $blas pkg-config; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
 done
 if [ -n "$missing" ]; then
@@ -32,6 +35,8 @@ if [ -n "$missing" ]; then
     $missing >/dev/null || fail "could not install$missing"
 fi
 
+# The OpenBLAS with threads would start one per core when it is loaded, which spin for a while.
+export OPENBLAS_NUM_THREADS=1
 # Open MPI refuses to run as root, which is what one is in most containers, unless told twice.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 # Ranks beyond the number of cores are fine for tests and for trying things out.

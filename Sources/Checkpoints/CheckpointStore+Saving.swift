@@ -23,12 +23,18 @@ extension CheckpointStore {
     metadata: [String: String] = [:], group: any ProcessGroup
   ) throws -> SavedCheckpoint {
     precondition(step >= 0, "a step must not be negative")
-    let saved = try publish(
-      Self.name(of: step), step: step,
-      [(Manifest.modelName, model, metadata), (Manifest.optimizerName, optimizer, [:])],
-      state: state, group: group)
+    let name = Self.name(of: step)
+    let tensors: [(file: String, slabs: [TensorSlab], metadata: [String: String])] = [
+      (Manifest.modelName, model, metadata), (Manifest.optimizerName, optimizer, [:]),
+    ]
+    let saved = try cleaning(name, group: group) {
+      try write(tensors, of: name, group: group)
+      return try complete(name, step: step, tensors.map(\.file), state: state, group: group)
+    }
     try group.onRoot {
-      try Files.replace(path(Self.latestName), with: Array("\(saved.name)\n".utf8))
+      // Only people and scripts read it, so nothing waits for the disk.
+      try Files.replace(
+        path(Self.latestName), with: Array("\(saved.name)\n".utf8), durable: false)
       try onStage?(.latestWritten)
       try prune(before: step)
       try onStage?(.pruned)
@@ -36,7 +42,12 @@ extension CheckpointStore {
     return saved
   }
 
-  /// Writes the best model so far as `best`, in place of the one before. A collective.
+  /// Writes the best model so far beside `best`, which stays as it is until ``publish(_:group:)``.
+  /// A collective.
+  ///
+  /// One that was staged before and not published is replaced, and so it is by any save: what is
+  /// staged must be published first, or is lost, which is right when a run goes on from an older
+  /// checkpoint.
   ///
   /// - Parameters:
   ///   - step: The number of steps done; not negative.
@@ -44,57 +55,85 @@ extension CheckpointStore {
   ///   - state: The content of `state.json` (epoch, step, metrics), from rank 0.
   ///   - metadata: Strings for the header of the model file, the same on all ranks.
   ///   - group: The ranks.
-  /// - Returns: What was written, on all ranks.
-  /// - Throws: `Failure` on all ranks when one fails; the best one before it can still be opened.
-  package func saveBest(
+  /// - Returns: What to publish.
+  /// - Throws: `Failure` on all ranks when one fails; nothing is staged then.
+  package func stageBest(
     step: Int, model: [TensorSlab], state: [UInt8], metadata: [String: String] = [:],
     group: any ProcessGroup
-  ) throws -> SavedCheckpoint {
+  ) throws -> StagedBest {
     precondition(step >= 0, "a step must not be negative")
-    return try publish(
-      Self.bestName, step: step, [(Manifest.modelName, model, metadata)], state: state,
-      group: group)
+    try cleaning(Self.bestName, group: group) {
+      try write([(Manifest.modelName, model, metadata)], of: Self.bestName, group: group)
+    }
+    return StagedBest(step: step, state: state)
   }
 
-  private func publish(
-    _ name: String, step: Int,
-    _ tensors: [(file: String, slabs: [TensorSlab], metadata: [String: String])],
-    state: [UInt8], group: any ProcessGroup
-  ) throws -> SavedCheckpoint {
-    let partial = partialPath(name)
+  /// Gives a staged best model the place of the one before. A collective.
+  ///
+  /// - Parameters:
+  ///   - staged: What the last call of ``stageBest(step:model:state:metadata:group:)`` returned.
+  ///   - group: The same ranks.
+  /// - Returns: What was written, on all ranks.
+  /// - Throws: `Failure` on all ranks when one fails; the best one before it can still be opened.
+  package func publish(_ staged: StagedBest, group: any ProcessGroup) throws -> SavedCheckpoint {
+    try cleaning(Self.bestName, group: group) {
+      try complete(
+        Self.bestName, step: staged.step, [Manifest.modelName], state: staged.state, group: group)
+    }
+  }
+
+  /// Runs `body`; what it leaves hidden is removed when it throws.
+  private func cleaning<Value>(
+    _ name: String, group: any ProcessGroup, _ body: () throws -> Value
+  ) throws -> Value {
     do {
-      try group.onRoot {
-        try Files.createDirectory(directory)
-        try tidy()
-        try Files.createDirectory(partial)
-        try onStage?(.prepared)
-      }
-      for (file, slabs, metadata) in tensors {
-        try TensorFile.write("\(partial)/\(file)", slabs, metadata: metadata, group: group)
-      }
-      try group.onRoot {
-        try onStage?(.tensorsWritten)
-        try write(state, to: "\(partial)/\(Manifest.stateName)")
-        try onStage?(.stateWritten)
-      }
-      let records = try records(
-        of: tensors.map(\.file) + [Manifest.stateName], in: partial, group: group)
-      var sha256 = ""
-      try group.onRoot {
-        sha256 = try digest(of: "\(partial)/\(Manifest.modelName)")
-        let manifest = Manifest(step: step, modelSHA256: sha256, files: records)
-        try write(manifest.encoded(), to: "\(partial)/\(Manifest.fileName)")
-        try Files.synchronize(partial)
-        try onStage?(.manifestWritten)
-        try replace(name)
-      }
-      let digits = try group.broadcast(Array(sha256.utf8), from: 0)
-      return SavedCheckpoint(name: name, modelSHA256: String(decoding: digits, as: UTF8.self))
+      return try body()
     } catch {
       // The first error is the one to report; what cannot be removed is hidden and goes next time.
-      if group.rank == 0 { try? Files.remove(partial) }
+      if group.rank == 0 { try? Files.remove(partialPath(name)) }
       throw error
     }
+  }
+
+  /// Makes the hidden directory and writes its tensor files.
+  private func write(
+    _ tensors: [(file: String, slabs: [TensorSlab], metadata: [String: String])], of name: String,
+    group: any ProcessGroup
+  ) throws {
+    let partial = partialPath(name)
+    try group.onRoot {
+      try Files.createDirectory(directory)
+      try tidy()
+      try Files.createDirectory(partial)
+      try onStage?(.prepared)
+    }
+    for (file, slabs, metadata) in tensors {
+      try TensorFile.write("\(partial)/\(file)", slabs, metadata: metadata, group: group)
+    }
+    try group.onRoot { try onStage?(.tensorsWritten) }
+  }
+
+  /// Adds state and manifest to a hidden directory with these tensor files, and gives it its name.
+  private func complete(
+    _ name: String, step: Int, _ files: [String], state: [UInt8], group: any ProcessGroup
+  ) throws -> SavedCheckpoint {
+    let partial = partialPath(name)
+    try group.onRoot {
+      try write(state, to: "\(partial)/\(Manifest.stateName)")
+      try onStage?(.stateWritten)
+    }
+    let records = try records(of: files + [Manifest.stateName], in: partial, group: group)
+    var sha256 = ""
+    try group.onRoot {
+      sha256 = try digest(of: "\(partial)/\(Manifest.modelName)")
+      let manifest = Manifest(step: step, modelSHA256: sha256, files: records)
+      try write(manifest.encoded(), to: "\(partial)/\(Manifest.fileName)")
+      try Files.synchronize(partial)
+      try onStage?(.manifestWritten)
+      try replace(name)
+    }
+    let digits = try group.broadcast(Array(sha256.utf8), from: 0)
+    return SavedCheckpoint(name: name, modelSHA256: String(decoding: digits, as: UTF8.self))
   }
 
   private func records(

@@ -88,3 +88,11 @@ package struct SavedCheckpoint: Equatable, Sendable {
   /// The SHA-256 of the whole of `model.safetensors`, 64 hexadecimal digits.
   package let modelSHA256: String
 }
+
+/// A best model whose tensors are written and which has not taken its place yet.
+package struct StagedBest: Sendable {
+  /// Steps done when it was staged.
+  package let step: Int
+  /// The content of its `state.json`, from rank 0.
+  let state: [UInt8]
+}

@@ -6,7 +6,7 @@ import Storage
 /// another module per value would cost more than the value. It owns the buffer and stays within
 /// it, so its use is safe.
 @safe
-final class ColumnWriter<Element: FixedWidthInteger> {
+struct ColumnWriter<Element: FixedWidthInteger>: ~Copyable {
   private static var capacity: Int { 1 << 13 }
   private let file: FileWriter
   private let buffer: UnsafeMutablePointer<Element>
@@ -23,7 +23,7 @@ final class ColumnWriter<Element: FixedWidthInteger> {
   deinit { unsafe buffer.deallocate() }
 
   @inline(__always)
-  func append(_ value: Element) throws(Failure) {
+  mutating func append(_ value: Element) throws(Failure) {
     unsafe buffer[pending] = value.littleEndian
     pending += 1
     if pending == Self.capacity { try flush() }
@@ -32,13 +32,13 @@ final class ColumnWriter<Element: FixedWidthInteger> {
   /// Finishes the file and describes it.
   ///
   /// - Throws: `Failure` of kind `inputOutput`.
-  func close() throws(Failure) -> ColumnManifest {
+  mutating func close() throws(Failure) -> ColumnManifest {
     try flush()
     let bytes = file.count
     return ColumnManifest(bytes: bytes, checksum: try file.close())
   }
 
-  private func flush() throws(Failure) {
+  private mutating func flush() throws(Failure) {
     unsafe try file.append(
       UnsafeRawBufferPointer(start: buffer, count: pending * MemoryLayout<Element>.stride))
     pending = 0

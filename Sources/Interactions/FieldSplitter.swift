@@ -5,7 +5,7 @@ import Foundation
 /// It owns the table of bounds and frees it, and reads only inside the lines it is given: that is
 /// why it is safe to use.
 @safe
-final class FieldSplitter {
+struct FieldSplitter: ~Copyable {
   /// One more than a row may have, so that too many fields are noticed.
   static let maximumCount = 5
 
@@ -21,6 +21,7 @@ final class FieldSplitter {
   deinit { unsafe bounds.deallocate() }
 
   /// Finds the fields of `line` and returns their number, at most ``maximumCount``.
+  @inline(__always)
   func split(_ line: UnsafeRawBufferPointer) -> Int {
     switch separator {
     case .tab: unsafe splitAtByte(line, Ascii.tab)
@@ -31,23 +32,26 @@ final class FieldSplitter {
   }
 
   /// Field `index` of the line that was last split.
+  @inline(__always)
   func field(_ index: Int, of line: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-    unsafe UnsafeRawBufferPointer(rebasing: line[bounds[2 * index]..<bounds[2 * index + 1]])
+    let (start, end) = unsafe (bounds[2 * index], bounds[2 * index + 1])
+    return unsafe UnsafeRawBufferPointer(
+      start: line.baseAddress.map { unsafe $0 + start }, count: end - start)
   }
 
+  @inline(__always)
   private func splitAtByte(_ line: UnsafeRawBufferPointer, _ byte: UInt8) -> Int {
-    guard let base = line.baseAddress else { return 0 }
-    var (count, start) = (0, 0)
-    while count < Self.maximumCount {
+    var (count, start, position) = (0, 0, 0)
+    while true {
+      // Fields are short: a loop over their bytes ends before a search function has begun.
+      while position < line.count, unsafe line[position] != byte { position += 1 }
       unsafe bounds[2 * count] = start
-      let found = unsafe memchr(base + start, Int32(byte), line.count - start)
-      let end = unsafe found.map { unsafe UnsafeRawPointer($0) - base } ?? line.count
-      unsafe bounds[2 * count + 1] = end
+      unsafe bounds[2 * count + 1] = position
       count += 1
-      guard unsafe found != nil else { break }
-      start = end + 1
+      guard position < line.count, count < Self.maximumCount else { return count }
+      position += 1
+      start = position
     }
-    return count
   }
 
   private func splitAtDoubleColon(_ line: UnsafeRawBufferPointer) -> Int {

@@ -114,5 +114,7 @@ func openColumn(
   guard unsafe !verify || hexadecimal(XXHash64.hash(file.readOnly)) == manifest.xxh64 else {
     throw .data("\(path): the checksum is wrong, the file was altered; prepare the dataset again")
   }
+  // What was read only to be checked is no memory that training needs.
+  if verify { file.release() }
   return file
 }

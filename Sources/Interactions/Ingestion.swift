@@ -50,7 +50,7 @@ struct Ingestion {
 
   /// Reads a log that is one split.
   private mutating func read(_ path: String, as split: Split) throws(Failure) {
-    let log = try LogReader(path: path)
+    var log = try LogScanner.open(path)
     while try log.next() {
       let (user, item) = try pair(log)
       guard split == .train || log.rating != nil else {
@@ -65,7 +65,7 @@ struct Ingestion {
 
   /// Reads a log that is to be split.
   private mutating func read(_ path: String, fractions: [Double]) throws(Failure) {
-    let log = try LogReader(path: path)
+    var log = try LogScanner.open(path)
     while try log.next() {
       let (user, item) = try pair(log)
       let key = mix64(users.hash(of: user)) &+ items.hash(of: item)
@@ -81,29 +81,40 @@ struct Ingestion {
     try finish(log, "interactions")
   }
 
-  private func pair(_ log: LogReader) throws(Failure) -> (user: Int, item: Int) {
+  @inline(__always)
+  private func pair(_ log: borrowing LogScanner) throws(Failure) -> (user: Int, item: Int) {
     unsafe (
       try index(of: log.user, in: users, "user", log),
       try index(of: log.item, in: items, "item", log)
     )
   }
 
+  @inline(__always)
   private func index(
     of identifier: UnsafeRawBufferPointer, in builder: IdentifierBuilder, _ kind: String,
-    _ log: LogReader
+    _ log: borrowing LogScanner
   ) throws(Failure) -> Int {
     do throws(IdentifierFault) {
       return unsafe try builder.index(addingIfNeeded: identifier)
     } catch {
-      throw log.failure(unsafe "the \(kind) id '\(excerpt(identifier))' \(error.explanation)")
+      throw unsafe refusal(of: identifier, error, kind, log)
     }
   }
 
+  private func refusal(
+    of identifier: UnsafeRawBufferPointer, _ fault: IdentifierFault, _ kind: String,
+    _ log: borrowing LogScanner
+  ) -> Failure {
+    log.failure(unsafe "the \(kind) id '\(excerpt(identifier))' \(fault.explanation)")
+  }
+
+  @inline(__always)
   private func label(_ rating: Double?) -> LogRow.Label {
     guard let rating else { return .none }
     return rating >= options.positiveFrom ? .positive : .negative
   }
 
+  @inline(__always)
   private mutating func append(_ row: LogRow) throws(Failure) {
     if row.isLabeled { labeled[Int(row.split.rawValue)] += 1 }
     pending.append(row)
@@ -120,7 +131,7 @@ struct Ingestion {
     pending.removeAll(keepingCapacity: true)
   }
 
-  private mutating func finish(_ log: LogReader, _ role: String) throws(Failure) {
+  private mutating func finish(_ log: borrowing LogScanner, _ role: String) throws(Failure) {
     guard log.rows > 0 else {
       throw .data("\(log.path): the file holds no rows; expected user, item, rating")
     }

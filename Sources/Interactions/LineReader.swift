@@ -7,7 +7,7 @@ import Storage
 /// start is skipped. The buffer belongs to the reader, and a returned line points into it: it is
 /// valid until the next call. Safe as long as that is kept, which ``LogReader`` does.
 @safe
-final class LineReader {
+struct LineReader: ~Copyable {
   /// The longest line in bytes.
   static let maximumLength = 1 << 20
 
@@ -27,11 +27,21 @@ final class LineReader {
   /// Opens the file and fills the buffer.
   ///
   /// - Throws: `Failure` of kind `inputOutput`.
-  init(path: String) throws(Failure) {
-    self.path = path
-    descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+  static func open(_ path: String) throws(Failure) -> LineReader {
+    let descriptor = unsafe Foundation.open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .inputOutput("read", path, errno: errno) }
+    var reader = LineReader(path: path, descriptor: descriptor)
+    try reader.begin()
+    return reader
+  }
+
+  private init(path: String, descriptor: Int32) {
+    self.path = path
+    self.descriptor = descriptor
     unsafe buffer = .allocate(byteCount: capacity, alignment: 16)
+  }
+
+  private mutating func begin() throws(Failure) {
     while !isAtEnd, end < capacity { try fill() }
     if end >= 3,
       unsafe UnsafeRawBufferPointer(start: buffer, count: 3).elementsEqual([0xEF, 0xBB, 0xBF])
@@ -64,7 +74,8 @@ final class LineReader {
   /// The next line without its end, or `nil` after the last.
   ///
   /// - Throws: `Failure`: data for a line that is too long, `inputOutput` for a failed read.
-  func next() throws(Failure) -> UnsafeRawBufferPointer? {
+  @inline(__always)
+  mutating func next() throws(Failure) -> UnsafeRawBufferPointer? {
     var searched = 0
     while true {
       let available = end - start
@@ -80,24 +91,27 @@ final class LineReader {
     }
   }
 
-  private func take(
+  @inline(__always)
+  private mutating func take(
     _ length: Int, andSkip terminator: Int
   ) throws(Failure) -> UnsafeRawBufferPointer {
     number += 1
-    guard length <= Self.maximumLength else {
-      throw .data(
-        "\(path):\(number): the line is longer than \(Self.maximumLength) bytes; "
-          + "is this a text file with one row per line?")
-    }
+    guard length <= Self.maximumLength else { throw tooLong() }
     var line = unsafe UnsafeRawBufferPointer(start: buffer + start, count: length)
     start += length + terminator
-    if unsafe line.last == Ascii.carriageReturn {
-      unsafe line = unsafe UnsafeRawBufferPointer(rebasing: line.dropLast())
+    if length > 0, unsafe line[length - 1] == Ascii.carriageReturn {
+      unsafe line = UnsafeRawBufferPointer(start: line.baseAddress, count: length - 1)
     }
     return unsafe line
   }
 
-  private func fill() throws(Failure) {
+  private func tooLong() -> Failure {
+    .data(
+      "\(path):\(number): the line is longer than \(Self.maximumLength) bytes; "
+        + "is this a text file with one row per line?")
+  }
+
+  private mutating func fill() throws(Failure) {
     if start > 0 {
       unsafe memmove(buffer, buffer + start, end - start)
       end -= start

@@ -68,7 +68,8 @@ package enum Preparation {
       let starts = distribution.users.starts
       var writer = unsafe try ShardWriter(
         rows: distribution.rows(ofShard: shard), users: starts[shard]..<starts[shard + 1],
-        directory: directory, scratch: scratch, isSplitHere: isSplitHere)
+        items: distribution.items.dense.count, directory: directory, scratch: scratch,
+        isSplitHere: isSplitHere)
       try writer.write(&census)
       try Files.synchronize(directory)
       manifests.append(writer.manifest)

@@ -57,6 +57,7 @@ package final class Shard: Sendable {
         "\(directory)/\(DatasetLayout.column(column, shard: index)): holds a value that is out of "
           + "range; prepare the dataset again")
     }
+    for file in files.values { file.release() }
   }
 
   /// The dense id of a user as an index into ``exposures`` and ``met``.

@@ -17,12 +17,13 @@ struct ShardWriter {
   let isSplitHere: Bool
   private(set) var manifest = ShardManifest()
   private let held: UserGroups
+  private var marks: ItemMarks
 
-  /// Prepares one shard.
+  /// Prepares one shard of a dataset with `items` items.
   ///
   /// - Throws: `Failure` of kind `inputOutput`.
   init(
-    rows: UnsafeMutableBufferPointer<LogRow>, users: Range<Int>, directory: String,
+    rows: UnsafeMutableBufferPointer<LogRow>, users: Range<Int>, items: Int, directory: String,
     scratch: String, isSplitHere: Bool
   ) throws(Failure) {
     unsafe self.rows = unsafe rows
@@ -30,13 +31,14 @@ struct ShardWriter {
     self.directory = directory
     self.scratch = scratch
     self.isSplitHere = isSplitHere
+    marks = ItemMarks(items: items)
     held = unsafe try UserGroups(rows, users: users, scratch: scratch) { row, _ in
       row.split == .train ? nil : UInt64(row.item) << 1 | (row.split == .valid ? 0 : 1)
     }
-    for user in 0..<users.count {
-      var group = unsafe held.group(user)
-      unsafe group.sort()
-    }
+    // Only looking for withheld exposures needs an order.
+    guard isSplitHere else { return }
+    var sort = GroupSort()
+    for user in 0..<users.count { unsafe sort(held.group(user)) }
   }
 
   /// Writes all columns.
@@ -53,25 +55,20 @@ struct ShardWriter {
     manifest.testRows = try writeHeldOut(.test, (.testUsers, .testItems, .testLabels), met, &census)
   }
 
-  private func isHeldOut(_ row: LogRow, _ splits: [Split]) -> Bool {
-    let group = unsafe held.group(Int(row.user) - users.lowerBound)
-    return splits.contains {
-      unsafe isSorted(group, containing: UInt64(row.item) << 1 | ($0 == .valid ? 0 : 1))
-    }
-  }
-
   private func withholdExposures(_ census: inout Census) {
     for index in unsafe rows.indices where unsafe rows[index].mayBeHeldOut {
-      guard unsafe isHeldOut(rows[index], [.valid, .test]) else { continue }
+      let item = unsafe UInt64(rows[index].item)
+      let group = unsafe held.group(Int(rows[index].user) - users.lowerBound)
+      guard let found = unsafe lowerBound(group, item << 1), found >> 1 == item else { continue }
       unsafe rows[index].label = .discarded
       census.report.withheldExposures += 1
     }
   }
 
   private mutating func writeTrain(_ census: inout Census) throws(Failure) {
-    let userColumn = try ColumnWriter<UInt32>(path: path(.trainUsers))
-    let itemColumn = try ColumnWriter<UInt32>(path: path(.trainItems))
-    let labelColumn = try ColumnWriter<UInt8>(path: path(.trainLabels))
+    var userColumn = try ColumnWriter<UInt32>(path: path(.trainUsers))
+    var itemColumn = try ColumnWriter<UInt32>(path: path(.trainItems))
+    var labelColumn = try ColumnWriter<UInt8>(path: path(.trainLabels))
     for index in unsafe 0..<rows.count {
       let row = unsafe rows[index]
       guard row.isTraining else { continue }
@@ -91,8 +88,8 @@ struct ShardWriter {
     let exposures = unsafe try UserGroups(rows, users: users, scratch: scratch) { row, _ in
       row.isTraining && !row.isLabeled ? UInt64(row.item) : nil
     }
-    let offsetColumn = try ColumnWriter<UInt64>(path: path(.exposureOffsets))
-    let itemColumn = try ColumnWriter<UInt32>(path: path(.exposureItems))
+    var offsetColumn = try ColumnWriter<UInt64>(path: path(.exposureOffsets))
+    var itemColumn = try ColumnWriter<UInt32>(path: path(.exposureItems))
     for offset in exposures.offsets { try offsetColumn.append(UInt64(offset)) }
     for user in 0..<users.count {
       let shown = unsafe exposures.group(user)
@@ -109,12 +106,13 @@ struct ShardWriter {
     let met = unsafe try UserGroups(rows, users: users, scratch: scratch) { row, _ in
       row.isTraining ? UInt64(row.item) << 2 | UInt64(row.label.rawValue) : nil
     }
-    let offsetColumn = try ColumnWriter<UInt64>(path: path(.metOffsets))
-    let itemColumn = try ColumnWriter<UInt32>(path: path(.metItems))
+    var offsetColumn = try ColumnWriter<UInt64>(path: path(.metOffsets))
+    var itemColumn = try ColumnWriter<UInt32>(path: path(.metItems))
     try offsetColumn.append(0)
+    var sort = GroupSort()
     for user in 0..<users.count {
-      var group = unsafe met.group(user)
-      unsafe group.sort()
+      let group = unsafe met.group(user)
+      unsafe sort(group)
       var start = 0
       while start < group.count {
         var end = start + 1
@@ -143,16 +141,16 @@ struct ShardWriter {
     let order = unsafe try UserGroups(rows, users: users, scratch: scratch) { row, index in
       row.split == split ? UInt64(index) : nil
     }
-    let userColumn = try ColumnWriter<UInt32>(path: path(columns.users))
-    let itemColumn = try ColumnWriter<UInt32>(path: path(columns.items))
-    let labelColumn = try ColumnWriter<UInt8>(path: path(columns.labels))
+    var userColumn = try ColumnWriter<UInt32>(path: path(columns.users))
+    var itemColumn = try ColumnWriter<UInt32>(path: path(columns.items))
+    var labelColumn = try ColumnWriter<UInt8>(path: path(columns.labels))
     for user in 0..<users.count {
       let group = unsafe order.group(user)
+      if group.count > 0 { mark(user, met, split) }
       for position in 0..<group.count {
         let index = unsafe group[position]
         let row = unsafe rows[Int(index)]
-        if unsafe isMet(row, met.group(user)) { throw census.leak(row, alsoIn: .train) }
-        if split == .test, isHeldOut(row, [.valid]) { throw census.leak(row, alsoIn: .valid) }
+        if let other = marks.split(of: Int(row.item)) { throw census.leak(row, alsoIn: other) }
         census.note(row)
         try userColumn.append(row.user)
         try itemColumn.append(row.item)
@@ -165,9 +163,18 @@ struct ShardWriter {
     return order.offsets[users.count]
   }
 
-  private func isMet(_ row: LogRow, _ met: UnsafeMutableBufferPointer<UInt64>) -> Bool {
-    // A pair stands under at most three keys, one for each label.
-    (0..<3).contains { unsafe isSorted(met, containing: UInt64(row.item) << 2 | $0) }
+  /// Marks the items of a user that may not be in `split`: those of train, and for test those of
+  /// valid. An item of both is one of train.
+  private mutating func mark(_ user: Int, _ met: UserGroups, _ split: Split) {
+    marks.clear()
+    if split == .test {
+      let group = unsafe held.group(user)
+      for index in 0..<group.count where unsafe group[index] & 1 == 0 {
+        marks.mark(unsafe Int(group[index] >> 1), as: .valid)
+      }
+    }
+    let group = unsafe met.group(user)
+    for index in 0..<group.count { marks.mark(unsafe Int(group[index] >> 2), as: .train) }
   }
 
   private func path(_ column: Column) -> String { "\(directory)/\(column.rawValue)" }

@@ -49,12 +49,90 @@ struct UserGroups {
   }
 }
 
-/// Whether a sorted group holds a value.
-func isSorted(_ group: UnsafeMutableBufferPointer<UInt64>, containing value: UInt64) -> Bool {
+/// The first value of a sorted group that is not below `value`, or `nil`.
+func lowerBound(_ group: UnsafeMutableBufferPointer<UInt64>, _ value: UInt64) -> UInt64? {
   var (low, high) = (0, group.count)
   while low < high {
     let middle = (low + high) / 2
     if unsafe group[middle] < value { low = middle + 1 } else { high = middle }
   }
-  return unsafe low < group.count && group[low] == value
+  return unsafe low < group.count ? group[low] : nil
+}
+
+/// Sorts groups of keys, one after the other, with one scratch space for all.
+///
+/// Short groups by insertion, longer ones by digits of 8 bits from the lowest up to the highest
+/// that any key has. It owns its scratch and grows it to each group, so its use is safe.
+@safe
+struct GroupSort: ~Copyable {
+  private static let longestInsertion = 32
+  private var scratch: UnsafeMutableBufferPointer<UInt64>
+  private let starts: UnsafeMutableBufferPointer<Int>
+
+  init() {
+    unsafe scratch = .allocate(capacity: 1 << 10)
+    unsafe starts = .allocate(capacity: 1 << 8)
+  }
+
+  deinit {
+    unsafe scratch.deallocate()
+    unsafe starts.deallocate()
+  }
+
+  /// Sorts `keys` in ascending order.
+  ///
+  /// - Complexity: O(count · digits).
+  mutating func callAsFunction(_ keys: UnsafeMutableBufferPointer<UInt64>) {
+    guard keys.count > Self.longestInsertion else { return unsafe insert(keys) }
+    if unsafe scratch.count < keys.count {
+      unsafe scratch.deallocate()
+      unsafe scratch = .allocate(capacity: 2 * keys.count)
+    }
+    var all: UInt64 = 0
+    for index in 0..<keys.count { unsafe all |= keys[index] }
+    let room = unsafe UnsafeMutableBufferPointer(rebasing: scratch[..<keys.count])
+    var (source, target) = unsafe (keys, room)
+    var shift: UInt64 = 0
+    while shift < 64, all >> shift != 0 {
+      unsafe scatter(source, to: target, shift)
+      unsafe swap(&source, &target)
+      shift += 8
+    }
+    if unsafe source.baseAddress != keys.baseAddress { unsafe _ = keys.update(from: source) }
+  }
+
+  private func insert(_ keys: UnsafeMutableBufferPointer<UInt64>) {
+    guard keys.count > 1 else { return }
+    for index in 1..<keys.count {
+      let key = unsafe keys[index]
+      var hole = index
+      while hole > 0, unsafe keys[hole - 1] > key {
+        unsafe keys[hole] = unsafe keys[hole - 1]
+        hole -= 1
+      }
+      unsafe keys[hole] = key
+    }
+  }
+
+  private func scatter(
+    _ source: UnsafeMutableBufferPointer<UInt64>, to target: UnsafeMutableBufferPointer<UInt64>,
+    _ shift: UInt64
+  ) {
+    unsafe starts.update(repeating: 0)
+    for index in 0..<source.count {
+      unsafe starts[Int(truncatingIfNeeded: source[index] >> shift & 255)] += 1
+    }
+    var start = 0
+    for digit in 0..<256 {
+      let count = unsafe starts[digit]
+      unsafe starts[digit] = start
+      start += count
+    }
+    for index in 0..<source.count {
+      let key = unsafe source[index]
+      let digit = Int(truncatingIfNeeded: key >> shift & 255)
+      unsafe target[starts[digit]] = key
+      unsafe starts[digit] += 1
+    }
+  }
 }

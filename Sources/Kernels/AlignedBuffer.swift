@@ -2,6 +2,10 @@ import Foundation
 
 /// A fixed block of memory for kernels: zeroed, aligned to a cache line, never moved.
 ///
+/// From 4 MiB on the memory comes from a mapping of its own, whose pages are zero until they are
+/// written: a large table costs what is touched of it, not what it could hold, and goes back to the
+/// system with this object.
+///
 /// Safe to hold: the memory lives exactly as long as this object. What is read through
 /// ``pointer`` is not bounds-checked; kernels state which elements they touch.
 @safe
@@ -13,18 +17,26 @@ package final class AlignedBuffer<Element: BitwiseCopyable> {
   private let raw: UnsafeMutableRawPointer
   /// Keeps memory that is not this object's own.
   private let owner: AnyObject?
+  /// Bytes of the mapping; 0 when the memory is the allocator's.
+  private let mapped: Int
 
   /// `count` elements whose bytes are all zero.
-  package init(count: Int) {
+  ///
+  /// - Parameters:
+  ///   - count: At least 0.
+  ///   - isSparse: Whether most of it stays zero for long. Touching an element then costs a page
+  ///     of usually 4 KiB; without it a huge one, which is twice as fast to walk at random.
+  package init(count: Int, isSparse: Bool = false) {
     precondition(count >= 0, "a buffer has at least 0 elements")
     let bytes = max(1, count * MemoryLayout<Element>.stride)
-    let alignment = bytes >= 4 << 20 ? 2 << 20 : 64
-    unsafe raw = .allocate(byteCount: bytes, alignment: alignment)
-    #if os(Linux)
-      // Before the first touch, which decides the page size.
-      if alignment > 64 { unsafe madvise(raw, bytes, MADV_HUGEPAGE) }
-    #endif
-    unsafe memset(raw, 0, bytes)
+    if bytes >= LargeMemory.smallest {
+      mapped = bytes
+      unsafe raw = LargeMemory.map(bytes, isSparse: isSparse)
+    } else {
+      mapped = 0
+      unsafe raw = .allocate(byteCount: bytes, alignment: 64)
+      unsafe memset(raw, 0, bytes)
+    }
     unsafe pointer = raw.bindMemory(to: Element.self, capacity: count)
     self.count = count
     owner = nil
@@ -41,12 +53,46 @@ package final class AlignedBuffer<Element: BitwiseCopyable> {
     unsafe pointer = memory.bindMemory(to: Element.self, capacity: count)
     self.count = count
     self.owner = owner
+    mapped = 0
   }
 
-  deinit { if owner == nil { unsafe raw.deallocate() } }
+  deinit {
+    guard owner == nil else { return }
+    if mapped > 0 { unsafe munmap(raw, mapped) } else { unsafe raw.deallocate() }
+  }
 
   /// The elements, for code that is not a hot loop.
   package var elements: UnsafeMutableBufferPointer<Element> {
     unsafe UnsafeMutableBufferPointer(start: pointer, count: count)
+  }
+}
+
+/// Memory straight from the operating system.
+private enum LargeMemory {
+  /// Bytes from which a mapping of its own is worth its price.
+  static let smallest = 4 << 20
+  private static let alignment = 2 << 20
+
+  /// `bytes` zero bytes at a multiple of 2 MiB; nothing of them is in memory yet.
+  static func map(_ bytes: Int, isSparse: Bool) -> UnsafeMutableRawPointer {
+    // Space is asked for only as it is touched, or a sparse table might be refused.
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+    let room = bytes + alignment
+    let start = unsafe mmap(nil, room, PROT_READ | PROT_WRITE, flags, -1, 0)
+    guard let start = unsafe start, unsafe start != MAP_FAILED else {
+      preconditionFailure("the system has no \(bytes) bytes of memory left")
+    }
+    let skipped = (alignment - Int(bitPattern: start) % alignment) % alignment
+    let aligned = unsafe start + skipped
+    // What stands over at both ends; whole pages, as munmap wants it.
+    if skipped > 0 { unsafe munmap(start, skipped) }
+    let page = Int(getpagesize())
+    let end = (bytes + page - 1) / page * page
+    if end < room - skipped { unsafe munmap(aligned + end, room - skipped - end) }
+    #if os(Linux)
+      // Before the first touch, which decides the page size.
+      unsafe madvise(aligned, bytes, isSparse ? MADV_NOHUGEPAGE : MADV_HUGEPAGE)
+    #endif
+    return unsafe aligned
   }
 }

@@ -37,6 +37,13 @@ package final class FileWriter {
 
   /// Appends bytes as they are.
   package func append(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
+    guard bytes.count < capacity else {
+      // Large enough for a call of its own.
+      try flush()
+      unsafe try write(bytes)
+      count += bytes.count
+      return
+    }
     unsafe buffer.append(contentsOf: bytes)
     count += bytes.count
     if buffer.count >= capacity { try flush() }
@@ -67,13 +74,19 @@ package final class FileWriter {
   }
 
   private func flush() throws(Failure) {
-    var code: Int32 = 0
+    guard !buffer.isEmpty else { return }
+    var failure: Failure?
     unsafe buffer.withUnsafeBytes { bytes in
-      unsafe checksum.update(bytes)
-      code = unsafe writeAll(descriptor, bytes, at: nil)
+      do throws(Failure) { unsafe try write(bytes) } catch { failure = error }
     }
-    guard code == 0 else { throw .inputOutput("write", path, errno: code) }
+    if let failure { throw failure }
     buffer.removeAll(keepingCapacity: true)
+  }
+
+  private func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
+    unsafe checksum.update(bytes)
+    let code = unsafe writeAll(descriptor, bytes, at: nil)
+    guard code == 0 else { throw .inputOutput("write", path, errno: code) }
   }
 }
 

@@ -57,20 +57,27 @@ package enum Files {
 
   /// Replaces a file in one step: readers see the old bytes or the new ones, never a mixture.
   ///
+  /// - Parameters:
+  ///   - path: The file.
+  ///   - bytes: Its new content.
+  ///   - durable: Whether to wait until the new bytes are on the disk. Without it, a machine that
+  ///     loses power soon after may be left with neither; for files that can be made again.
   /// - Throws: `Failure` of kind `inputOutput`.
-  package static func replace(_ path: String, with bytes: [UInt8]) throws(Failure) {
+  package static func replace(
+    _ path: String, with bytes: [UInt8], durable: Bool = true
+  ) throws(Failure) {
     let temporary = "\(path).partial"
     try remove(temporary)
     let writer = try FileWriter(path: temporary)
     do throws(Failure) {
       try writer.append(contentsOf: bytes)
-      _ = try writer.close()
+      _ = try writer.close(durable: durable)
       try rename(temporary, to: path)
     } catch {
       try? remove(temporary)
       throw error
     }
-    try synchronize(parent(of: path))
+    if durable { try synchronize(parent(of: path)) }
   }
 
   /// The whole content of a file.

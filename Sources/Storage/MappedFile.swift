@@ -49,6 +49,13 @@ package final class MappedFile: Sendable {
   /// The file's bytes for reading.
   package var readOnly: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(bytes) }
 
+  /// Gives the memory of the pages read so far back; what is read again comes from the cache of the
+  /// operating system. Only for a file that is mapped for reading.
+  package func release() {
+    guard unsafe !bytes.isEmpty else { return }
+    unsafe madvise(bytes.baseAddress, bytes.count, MADV_DONTNEED)
+  }
+
   /// Waits until what was written through the mapping is on the disk.
   ///
   /// - Throws: `Failure` of kind `inputOutput`.

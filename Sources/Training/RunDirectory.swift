@@ -109,10 +109,13 @@ package struct RunDirectory: Sendable {
   }
 
   /// Replaces `metrics.jsonl` with one line per finished epoch.
+  ///
+  /// Nothing waits for the disk: the checkpoint holds the same history, and a resumed run writes
+  /// the file again.
   func writeMetrics(_ history: [EpochRecord]) throws(Failure) {
     var bytes: [UInt8] = []
     for record in history { bytes += try Self.encode(record, pretty: false) }
-    try Files.replace(metricsPath, with: bytes)
+    try Files.replace(metricsPath, with: bytes, durable: false)
   }
 
   func write(_ value: some Encodable, to path: String) throws(Failure) {

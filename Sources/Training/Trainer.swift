@@ -43,6 +43,9 @@ package final class Trainer {
   private let schedule: StepSchedule
   private var state: TrainingState
   private var events: EventFile?
+  /// A best model that the next checkpoint publishes, so that `best` is never ahead of a state that
+  /// a resumed run would not find.
+  private var stagedBest: StagedBest?
 
   /// Prepares a run; writes nothing yet.
   ///
@@ -231,10 +234,11 @@ package final class Trainer {
       decisions: state.epochDecisions, valid: ReportedMetrics(metrics), isBest: verdict.isBest,
       time: Date().timeIntervalSince1970, rowsPerSecond: state.rowsPerSecond)
     state.history.append(record)
-    if verdict.isBest { try saveBest() }
+    if verdict.isBest { try stageBest() }
     state.beginNextEpoch()
     state.isFinished = verdict.shouldStop
-    try saveCheckpoint()
+    let isLast = state.isFinished || state.epoch >= configuration.epochs
+    if isLast || state.epoch % configuration.checkpointEpochs == 0 { try saveCheckpoint() }
     guard group.rank == 0 else { return }
     try run.writeMetrics(state.history)
     try events?.append(record.scalars, step: record.step, time: record.time)
@@ -255,17 +259,24 @@ package final class Trainer {
   }
 
   private func saveCheckpoint() throws {
+    try publishBest()
     _ = try store.save(
       step: state.number, model: model.parameterSlabs(rank: group.rank),
       optimizer: model.stateSlabs(rank: group.rank),
       state: try RunDirectory.encode(state, pretty: true), metadata: modelMetadata, group: group)
   }
 
-  private func saveBest() throws {
-    _ = try store.saveBest(
+  private func stageBest() throws {
+    stagedBest = try store.stageBest(
       step: state.number, model: model.parameterSlabs(rank: group.rank),
       state: try RunDirectory.encode(state.history.last, pretty: true), metadata: modelMetadata,
       group: group)
+  }
+
+  private func publishBest() throws {
+    guard let staged = stagedBest else { return }
+    stagedBest = nil
+    _ = try store.publish(staged, group: group)
   }
 
   /// What a reader of the model file alone should know.
@@ -283,7 +294,8 @@ package final class Trainer {
         surroundings.log.warning(
           "no epoch has a finite \(configuration.select.rawValue): keeping the last model")
       }
-      try saveBest()
+      try stageBest()
+      try publishBest()
     }
     let log = surroundings.log
     guard let best = try store.openBest(group: group, warn: { log.warning("\($0)") }) else {

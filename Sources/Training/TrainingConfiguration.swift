@@ -91,8 +91,10 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var innerShare = 1.0
   package var tables = TablePlacement.replicated
   package var reduction = Reduction.ordered
-  /// Steps between checkpoints; 0 writes one at the end of each epoch only.
+  /// Steps between checkpoints, beside those after epochs; 0 for none.
   package var checkpointEvery = 0
+  /// Epochs between checkpoints; the end of a run always writes one.
+  package var checkpointEpochs = 1
   package var keep = 3
   package var seed: UInt64 = 1
 
@@ -125,6 +127,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     try require(
       innerShare >= 0 && innerShare <= 1, "inner-share", innerShare, "in 0 ... 1")
     try require(checkpointEvery >= 0, "checkpoint-every", checkpointEvery, "at least 0")
+    try require(checkpointEpochs >= 1, "checkpoint-epochs", checkpointEpochs, "at least 1")
     try require(keep >= 1, "keep", keep, "at least 1")
   }
 

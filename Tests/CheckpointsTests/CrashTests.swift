@@ -92,6 +92,35 @@ import Testing
     }
   }
 
+  @Test func aStagedModelTakesItsPlaceWhenItIsPublished() throws {
+    try withDirectory { root in
+      let store = CheckpointStore(directory: root + "/store")
+      try store.saveToyBest(1)
+      _ = try store.stageToyBest(2)
+      #expect(try store.best()?.salt() == 1)
+      let staged = try store.stageToyBest(3)
+      #expect(try store.best()?.salt() == 1)
+      #expect(try store.publish(staged, group: SoloGroup()).name == "best")
+      #expect(try store.best()?.salt() == 3)
+      #expect(try store.best()?.step == 3)
+      #expect(try Files.names(in: store.directory) == ["best"])
+    }
+  }
+
+  /// What a dead process had staged belongs to epochs that will be done again.
+  @Test func aStagedModelThatNobodyPublishesIsRemoved() throws {
+    try withDirectory { root in
+      let store = CheckpointStore(directory: root + "/store")
+      try store.saveToyBest(1)
+      let staged = try store.stageToyBest(2)
+      try store.saveToy(3)
+      #expect(try Files.names(in: store.directory) == ["best", "latest", "step-000000000003"])
+      #expect(try store.best()?.salt() == 1)
+      #expect(throws: Failure.self) { try store.publish(staged, group: SoloGroup()) }
+      #expect(try store.best()?.salt() == 1)
+    }
+  }
+
   /// A process that dies between any two of the bytes it writes leaves what is found here.
   @Test func aHiddenDirectoryIsNeverOpened() throws {
     try withDirectory { root in

@@ -103,9 +103,13 @@ extension CheckpointStore {
 
   @discardableResult
   func saveToyBest(_ step: Int, group: any ProcessGroup = SoloGroup()) throws -> SavedCheckpoint {
+    try publish(try stageToyBest(step, group: group), group: group)
+  }
+
+  func stageToyBest(_ step: Int, group: any ProcessGroup = SoloGroup()) throws -> StagedBest {
     let tensors = ToyTensors(group, salt: step)
     return try withExtendedLifetime(tensors) {
-      try saveBest(
+      try stageBest(
         step: step, model: tensors.model, state: Array("{\"salt\": \(step)}\n".utf8),
         group: group)
     }

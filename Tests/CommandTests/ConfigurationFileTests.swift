@@ -11,7 +11,8 @@ import Testing
     "rate": "0.015", "weight-decay": "1e-4", "unlabeled-per-labeled": "2",
     "unlabeled-weight": "0.5", "unlabeled-source": "exposures", "inner-rate": "0.03",
     "inner-step": "gradient", "inner-share": "0.25", "tables": "sharded",
-    "reduction": "native", "checkpoint-every": "2", "keep": "1", "seed": "9", "resume": "true",
+    "reduction": "native", "checkpoint-every": "2", "checkpoint-epochs": "2", "keep": "1",
+    "seed": "9", "resume": "true",
   ]
 
   static func yaml(_ options: [String: String]) -> String {

@@ -51,7 +51,7 @@ struct Help {
         "output", "method", "backbone", "factors", "biases", "batch", "epochs", "patience",
         "select", "optimizer", "rate", "weight-decay", "unlabeled-per-labeled",
         "unlabeled-weight", "unlabeled-source", "inner-rate", "inner-step", "inner-share",
-        "tables", "reduction", "checkpoint-every", "keep", "seed", "resume",
+        "tables", "reduction", "checkpoint-every", "checkpoint-epochs", "keep", "seed", "resume",
       ]
     ),
     ("evaluate", ["split", "top-k", "dataset", "truth", "json"]),

@@ -67,6 +67,48 @@ import Testing
     }
   }
 
+  /// Groups long enough to be sorted by digits: one, two and three of them.
+  @Test(arguments: [60, 5_000, 70_000])
+  func manyItemsOfOneUserAgreeWithBruteForce(items: Int) throws {
+    let directory = try TemporaryDirectory()
+    var log = ToyLog(users: 2)
+    // The last of all items first, then ever more of them twice, the second time as an exposure.
+    for step in 0..<min(items, 4_000) {
+      let item = (items - 1 - step * 7919 % items + items) % items
+      log.train.append(Row("many", "j\(item)", 1 + step % 5))
+      if step % 3 == 0 { log.train.append(Row("many", "j\(item)", nil)) }
+    }
+    // Raises the numbers of the items that come after it.
+    for item in 0..<items { log.train.append(Row("other", "j\(item)", nil)) }
+    let (report, dataset) = try log.prepare(in: directory, shards: 1)
+    let (users, ids) = (try dataset.userIdentifiers(), try dataset.itemIdentifiers())
+    let shard = try dataset.shard(0)
+    for name in ["many", "other"] {
+      let rows = log.train.filter { $0.user == name }
+      let met = Set(rows.compactMap { ids.index(of: $0.item).map { UInt32($0) } }).sorted()
+      let user = try #require(users.index(of: name))
+      unsafe #expect(Array(shard.met[shard.local(UInt32(user))]) == met)
+    }
+    #expect(report.repeatedPairs >= min(items, 4_000) / 3)
+  }
+
+  /// The place of an exposed row in another split is found among many.
+  @Test(arguments: [Split.train, .valid])
+  func aLeakAmongManyRowsIsFound(split: Split) throws {
+    let directory = try TemporaryDirectory()
+    var log = ToyLog(users: 2)
+    for item in 0..<500 {
+      log.train.append(Row("many", "j\(item)", 4))
+      log.valid.append(Row("many", "k\(item)", 4))
+      log.test.append(Row("many", "l\(item)", 4))
+    }
+    _ = try log.prepare(in: directory, as: "good")
+    log.test.append(Row("many", split == .train ? "j250" : "k250", 4))
+    let message = failure { _ = try log.prepare(in: directory, as: "bad") }?.message
+    #expect(message?.contains(":\(log.test.count): pair (many, ") == true, "\(message ?? "none")")
+    #expect(message?.contains("is also in \(split.name);") == true, "\(message ?? "none")")
+  }
+
   /// Dense order is shard order, and first appearance inside a shard.
   @Test func idsAreRenumberedByShard() throws {
     let directory = try TemporaryDirectory()

@@ -1,3 +1,4 @@
+import Foundation
 import Kernels
 import Testing
 
@@ -26,6 +27,26 @@ import Testing
     #expect(unsafe buffer.elements.count == count)
     #expect(unsafe buffer.elements.allSatisfy { $0.bitPattern == 0 })
   }
+
+  #if os(Linux)
+    /// More than most machines have: it must cost only the pages that are touched.
+    @Test func aSparseBufferCostsWhatIsTouched() {
+      let count = 1 << 36
+      let buffer = AlignedBuffer<UInt8>(count: count, isSparse: true)
+      let places = [0, count / 2 + 12_345, count - 1]
+      for place in places { unsafe buffer.pointer[place] += 1 }
+      #expect(places.allSatisfy { unsafe buffer.pointer[$0] == 1 })
+      // The neighbourhood of the one in the middle: 64 MiB of which one page is there.
+      let page = Int(getpagesize())
+      let first = places[1] / page * page - (32 << 20)
+      var resident = [UInt8](repeating: 0, count: (64 << 20) / page)
+      let status = unsafe resident.withUnsafeMutableBufferPointer {
+        unsafe mincore(buffer.pointer + first, 64 << 20, $0.baseAddress)
+      }
+      #expect(status == 0)
+      #expect(resident.reduce(0) { $0 + Int($1 & 1) } == 1)
+    }
+  #endif
 
   @Test func aNegativeCountIsRefused() async {
     await #expect(processExitsWith: .failure) { _ = AlignedBuffer<Float>(count: -1) }

@@ -16,6 +16,36 @@ import Testing
     #expect(digest == expected)
   }
 
+  /// Without the instructions the first claim compares the Swift code with itself; the digests of
+  /// the standard above hold it then.
+  @Test(arguments: [0, 1, 3, 55, 56, 63, 64, 65, 119, 120, 127, 128, 129, 1000, 4097])
+  func instructionsAndSwiftGiveTheSameDigest(count: Int) {
+    let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 151 &+ $0 >> 2) }
+    for size in [1, 7, 64, 100, 4097] {
+      var (fast, plain) = (SHA256(), SHA256(usesInstructions: false))
+      for start in stride(from: 0, to: count, by: size) {
+        unsafe bytes[start..<min(start + size, count)].withUnsafeBytes {
+          unsafe fast.update($0)
+          unsafe plain.update($0)
+        }
+      }
+      #expect(fast.hexadecimal() == plain.hexadecimal())
+    }
+  }
+
+  @Test(arguments: [
+    ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    (
+      "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+      "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+    ),
+  ])
+  func digestInSwiftMatchesTheStandard(text: String, expected: String) {
+    var digest = SHA256(usesInstructions: false)
+    unsafe Array(text.utf8).withUnsafeBytes { unsafe digest.update($0) }
+    #expect(digest.hexadecimal() == expected)
+  }
+
   /// Known answers of the reference implementation of xxHash for the first bytes of its own test
   /// pattern would need its generator; these strings are the widely published ones.
   @Test(arguments: [

@@ -33,6 +33,7 @@ import Training
     Mistake("--inner-share 1.5: must be in 0 ... 1") { $0.innerShare = 1.5 },
     Mistake("--inner-share nan: must be in 0 ... 1") { $0.innerShare = .nan },
     Mistake("--checkpoint-every -1: must be at least 0") { $0.checkpointEvery = -1 },
+    Mistake("--checkpoint-epochs 0: must be at least 1") { $0.checkpointEpochs = 0 },
     Mistake("--keep 0: must be at least 1") { $0.keep = 0 },
   ]
 
@@ -64,7 +65,7 @@ import Training
     let options = keys.map { key in
       key.map { $0.isUppercase ? "-\($0.lowercased())" : "\($0)" }.joined()
     }
-    let free = ["epochs", "patience", "tables", "checkpoint-every", "keep"]
+    let free = ["epochs", "patience", "tables", "checkpoint-every", "checkpoint-epochs", "keep"]
     #expect(
       Set(TrainingConfiguration().defining.map(\.option)) == Set(options).subtracting(free))
   }

@@ -54,6 +54,35 @@ import Training
     #expect(try run.finish(ranks: 3).differences(from: undisturbed) == [])
   }
 
+  /// Checkpoints of every second epoch and of the last, the same model, and a stop in between that
+  /// loses nothing: neither the steps nor a best model that no checkpoint had published yet.
+  @Test func checkpointsOfSomeEpochsAreEnough() throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    var run = TrainingRun(TrainingConfiguration.stoppable(.ig), dataset, "\(directory.path)/run")
+    run.configuration.epochs = 5
+    run.configuration.keep = 9
+    let undisturbed = try run.outcome(ranks: 2, as: "undisturbed")
+    let steps = undisturbed.result.steps / 5
+    run.configuration.checkpointEpochs = 2
+    let rare = try run.outcome(ranks: 3, as: "rare")
+    #expect(rare.differences(from: undisturbed) == [])
+    let expected = [2, 4, 5].map { String(format: "step-%012d", $0 * steps) }
+    let stepNames = { path in
+      try Files.names(in: path + "/checkpoints").filter { $0.hasPrefix("step-") }
+    }
+    #expect(try stepNames("\(run.path)-rare") == expected)
+    // In the second epoch, the model of the first being the best so far.
+    run.stop(ranks: 1, after: steps + 1, resuming: false)
+    #expect(try stepNames(run.path) == [String(format: "step-%012d", steps + 1)])
+    #expect(Files.exists(run.directory.checkpointsPath + "/best"))
+    // In the fourth; as if it had been killed instead of stopped.
+    run.stop(ranks: 2, after: 2 * steps, resuming: true)
+    try Files.remove(
+      run.directory.checkpointsPath + String(format: "/step-%012d", 3 * steps + 1))
+    #expect(try run.finish(ranks: 3).differences(from: undisturbed) == [])
+  }
+
   /// The newest checkpoint is damaged: the one before serves.
   @Test func aDamagedCheckpointIsPassedOver() throws {
     let directory = try TemporaryDirectory()

@@ -147,6 +147,7 @@ struct Outcome {
     state.seconds = 0
     state.configuration.tables = .replicated
     state.configuration.checkpointEvery = 0
+    state.configuration.checkpointEpochs = 1
     result.seconds = 0
     result.rowsPerSecond = 0
     result.ranks = 0

@@ -64,8 +64,13 @@ struct TrainingOptions: ParsableArguments {
   var reduction = standard.reduction
   @Option(
     help: ArgumentHelp(
-      "Steps between checkpoints, beside those after each epoch; 0: none.", valueName: "steps"))
+      "Steps between checkpoints, beside those after epochs; 0: none.", valueName: "steps"))
   var checkpointEvery = standard.checkpointEvery
+  @Option(
+    help: ArgumentHelp(
+      "Epochs between checkpoints and new best models on the disk; the last one counts always.",
+      valueName: "epochs"))
+  var checkpointEpochs = standard.checkpointEpochs
   @Option(help: ArgumentHelp("Checkpoints to keep, beside the best model.", valueName: "n"))
   var keep = standard.keep
   @Option(help: ArgumentHelp("Seed of everything random.", valueName: "n"))
@@ -94,6 +99,7 @@ struct TrainingOptions: ParsableArguments {
     resolved.tables = tables
     resolved.reduction = reduction
     resolved.checkpointEvery = checkpointEvery
+    resolved.checkpointEpochs = checkpointEpochs
     resolved.keep = keep
     resolved.seed = seed
     return resolved
