@@ -63,6 +63,22 @@ package final class RunEvaluation {
     try scorer.evaluate(split, cutoffs: cutoffs)
   }
 
+  /// The metrics of rankings of all items for the users of a split, the same for every number of
+  /// ranks.
+  ///
+  /// - Parameters:
+  ///   - split: Its positive rows are relevant.
+  ///   - cutoffs: The k of the metrics.
+  ///   - mask: Items that users must not get again.
+  /// - Returns: The metrics over all ranks.
+  /// - Throws: As ``FullRanker/evaluate(_:cutoffs:mask:)``.
+  package func ranking(
+    of split: EvaluationSplit, cutoffs: [Int], mask: RankingMask
+  ) throws -> RankingMetrics {
+    try FullRanker(model: model, dataset: dataset, context: context)
+      .evaluate(split, cutoffs: cutoffs, mask: mask)
+  }
+
   /// How well the model labels unlabeled pairs, against a log that knows their labels.
   ///
   /// - Parameter path: Rows of user, item and label; a rating of at least ½ is positive.

@@ -88,11 +88,20 @@ import Testing
         "train", "\(path)/three", "--output", "\(path)/run", "--epochs", "1",
       ]).success()
       try FileManager.default.moveItem(atPath: "\(path)/three", toPath: "\(path)/moved")
-      let evaluation = [
-        "split": "valid", "top-k": "3,7", "dataset": "\(path)/moved",
-        "truth": "\(path)/feed/truth.tsv", "json": "true",
+      let common = [
+        "split": "valid", "top-k": "3,7", "dataset": "\(path)/moved", "json": "true",
       ]
-      #expect(try Help("evaluate").settable == Set(evaluation.keys))
+      let ranking = common.merging(["protocol": "full", "mask": "none"]) { $1 }
+      let evaluation = common.merging([
+        "protocol": "labeled", "truth": "\(path)/feed/truth.tsv",
+      ]) { $1 }
+      #expect(
+        try Help("evaluate").settable == Set(evaluation.keys).union(ranking.keys))
+      file = try write(Self.yaml(ranking), to: "\(path)/options.yaml")
+      let ranked = try json(try run(["evaluate", "\(path)/run", "--config", file]).success())
+      #expect(ranked["protocol"] as? String == "full")
+      #expect(ranked["mask"] as? String == "none")
+      #expect((ranked["metrics"] as? [String: Any])?["recall@7"] as? Double != nil)
       file = try write(Self.yaml(evaluation), to: "\(path)/options.yaml")
       let output = try json(try run(["evaluate", "\(path)/run", "--config", file]).success())
       #expect(output["split"] as? String == "valid")

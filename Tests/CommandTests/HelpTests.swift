@@ -54,7 +54,7 @@ struct Help {
         "tables", "reduction", "checkpoint-every", "checkpoint-epochs", "keep", "seed", "resume",
       ]
     ),
-    ("evaluate", ["split", "top-k", "dataset", "truth", "json"]),
+    ("evaluate", ["split", "protocol", "top-k", "mask", "dataset", "truth", "json"]),
   ]
 
   @Test(arguments: options)
@@ -90,6 +90,8 @@ struct Help {
     ("reduction", "train", "values: ordered, native; default: ordered"),
     ("tables", "train", "values: replicated, sharded; default: replicated"),
     ("split", "evaluate", "values: valid, test; default: test"),
+    ("protocol", "evaluate", "values: labeled, full; default: labeled"),
+    ("mask", "evaluate", "default: train; for test train,valid"),
   ])
   func unitsValuesAndDefaultsAreNamed(option: String, command: String, text: String) throws {
     let entry = try #require(try Help(command).entries[option])

@@ -7,25 +7,55 @@ import Storage
 import Training
 
 extension EvaluationSplit: ExpressibleByArgument {}
+extension RankingMask: ExpressibleByArgument {}
+
+/// What a model is evaluated by.
+enum EvaluationProtocol: String, CaseIterable, ExpressibleByArgument {
+  /// The labeled rows of a split.
+  case labeled
+  /// Rankings of all items.
+  case full
+}
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Evaluates the best model of a run.",
     discussion: """
-      Exact metrics over the labeled rows of a split, the same for every number of ranks: AUC \
-      with ties counted half; GAUC, the mean over users with both labels; log loss; NDCG@k and \
-      MRR over each user's labeled rows.
+      Exact figures, the same for every number of ranks.
+
+      With the protocol labeled, over the labeled rows of a split: AUC with ties counted half; \
+      GAUC, the mean over users with both labels; log loss; NDCG@k and MRR over each user's \
+      labeled rows.
+
+      With the protocol full, over rankings of all items for each user with positive rows in the \
+      split, which are the relevant items: recall@k, NDCG@k, hit rate@k, precision@k, MAP@k and \
+      MRR. Masked items are left out of the rankings. Of equal scores the item known first to the \
+      dataset comes first.
 
       Example:
         inverse evaluate run --split test --top-k 10,20
+        inverse evaluate run --protocol full --top-k 20,50 --mask train,valid
       """)
 
   @Argument(help: ArgumentHelp("A run directory made by train.", valueName: "run"))
   var runDirectory: String
   @Option(help: "The labeled rows to evaluate on.")
   var split = EvaluationSplit.test
-  @Option(help: ArgumentHelp("Cut-offs of NDCG, separated by commas.", valueName: "k,k"))
+  @Option(
+    help: ArgumentHelp(
+      "Judge by the labeled rows of the split, or by a full ranking of all items.",
+      valueName: "protocol"))
+  var `protocol` = EvaluationProtocol.labeled
+  @Option(
+    help: ArgumentHelp(
+      "Cut-offs of NDCG and of the other figures with an @k, separated by commas.",
+      valueName: "k,k"))
   var topK = "10"
+  @Option(
+    help: ArgumentHelp(
+      "Items left out of a full ranking: those met in training, also those of valid, or none. "
+        + "(default: train; for test train,valid)", valueName: "splits"))
+  var mask: RankingMask?
   @Option(
     help: ArgumentHelp(
       "The dataset, if it is no longer where the run was started.", valueName: "dataset"))
@@ -41,19 +71,63 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     let cutoffs = try parseCutoffs()
+    try checkProtocol(cutoffs)
     try withRanks { group in
       let log = Logger(label: "inverse") { _ in RankLogHandler(rank: group.rank) }
       let evaluation = try RunEvaluation(
         RunDirectory(runDirectory), dataset: dataset, group: group, warn: { log.warning("\($0)") })
-      // NDCG@10 is always part of the report.
-      let metrics = try evaluation.metrics(of: split, cutoffs: cutoffs + [10])
-      let annotation = try truth.map { try evaluation.annotation(against: $0) }
-      guard group.rank == 0 else { return }
-      if json {
-        try printJSON(metrics, annotation, cutoffs, evaluation.modelSHA256)
-      } else {
-        printTables(metrics, annotation, cutoffs)
+      switch `protocol` {
+      case .labeled: try reportLabeled(evaluation, cutoffs, isFirst: group.rank == 0)
+      case .full: try reportRanking(evaluation, cutoffs, isFirst: group.rank == 0)
       }
+    }
+  }
+
+  private func reportLabeled(
+    _ evaluation: RunEvaluation, _ cutoffs: [Int], isFirst: Bool
+  ) throws {
+    // NDCG@10 is always part of the report.
+    let metrics = try evaluation.metrics(of: split, cutoffs: cutoffs + [10])
+    let annotation = try truth.map { try evaluation.annotation(against: $0) }
+    guard isFirst else { return }
+    if json {
+      try printJSON(metrics, annotation, cutoffs, evaluation.modelSHA256)
+    } else {
+      printTables(metrics, annotation, cutoffs)
+    }
+  }
+
+  private func reportRanking(
+    _ evaluation: RunEvaluation, _ cutoffs: [Int], isFirst: Bool
+  ) throws {
+    let mask = mask ?? (split == .test ? .trainAndValid : .train)
+    let metrics = try evaluation.ranking(of: split, cutoffs: cutoffs, mask: mask)
+    guard isFirst else { return }
+    let report = RankingReport(
+      split: split.rawValue, mask: mask.rawValue, metrics: metrics,
+      modelSHA256: evaluation.modelSHA256)
+    print(json ? try report.json() : report.table(cutoffs).description)
+  }
+
+  /// The most places of a full ranking: the memory of a rank grows by 2.5 KiB for each.
+  private static let mostPlaces = 10_000
+
+  /// Refuses options that mean nothing together.
+  private func checkProtocol(_ cutoffs: [Int]) throws(Failure) {
+    guard `protocol` == .full else {
+      guard mask == nil else {
+        throw .usage("--mask is about rankings of all items; add --protocol full")
+      }
+      return
+    }
+    guard truth == nil else {
+      throw .usage("--truth judges labels, not rankings; leave out --protocol full")
+    }
+    guard split != .valid || mask != .trainAndValid else {
+      throw .usage("--mask train,valid hides the rows that --split valid judges by; use train")
+    }
+    guard let last = cutoffs.last, last <= Self.mostPlaces else {
+      throw .usage("--top-k \(topK): must be at most \(Self.mostPlaces) with --protocol full")
     }
   }
 

@@ -1,0 +1,71 @@
+import Foundation
+
+/// Sums of the figures of ``RankingMetrics`` over users of one shard, in the order they are added.
+package struct RankingSums {
+  /// Doubles per shard for `cutoffs` cut-offs: the reciprocal rank, and five figures for each.
+  static func width(cutoffs: Int) -> Int { 1 + figures * cutoffs }
+  private static let figures = 5
+
+  /// Ascending.
+  package let cutoffs: [Int]
+  package private(set) var users: Int64 = 0
+  package private(set) var relevant: Int64 = 0
+  /// `Σ 1/rank`, then for each cut-off recall, NDCG, hit rate, precision, average precision.
+  private(set) var values: [Double]
+  /// d(r) at `r`.
+  private let discounts: [Double]
+  /// Σ of d over the ranks up to `r`, at `r`.
+  private let ideals: [Double]
+
+  /// No users yet.
+  ///
+  /// - Parameter cutoffs: Each at least 1; repeated ones count once.
+  package init(cutoffs: [Int]) {
+    precondition(
+      !cutoffs.isEmpty && cutoffs.allSatisfy { $0 >= 1 }, "a cut-off is at least 1")
+    let sorted = Set(cutoffs).sorted()
+    self.cutoffs = sorted
+    values = [Double](repeating: 0, count: Self.width(cutoffs: sorted.count))
+    discounts = (0...(sorted.last ?? 1)).map { $0 == 0 ? 0 : 1 / log2(Double($0 + 1)) }
+    var sum = 0.0
+    ideals = discounts.map {
+      sum += $0
+      return sum
+    }
+  }
+
+  /// Adds a user.
+  ///
+  /// - Parameters:
+  ///   - ranked: The best items, the best first: as many as the last cut-off, or all there are.
+  ///   - relevant: Ascending, at least one.
+  ///   - firstRank: The rank, from 1, of the first relevant item among all items.
+  /// - Complexity: O(ranked · log relevant); no allocation.
+  package mutating func add(
+    ranked: UnsafeBufferPointer<UInt32>, relevant: UnsafeBufferPointer<UInt32>, firstRank: Int
+  ) {
+    precondition(
+      !relevant.isEmpty && firstRank >= 1, "a user has relevant items, all of them ranked")
+    var (hits, gain, precisions) = (0, 0.0, 0.0)
+    var (rank, slot) = (0, 1)
+    for cutoff in cutoffs {
+      while rank < min(cutoff, ranked.count) {
+        rank += 1
+        guard unsafe ascending(relevant, contain: ranked[rank - 1]) else { continue }
+        hits += 1
+        gain += discounts[rank]
+        precisions += Double(hits) / Double(rank)
+      }
+      let most = min(cutoff, relevant.count)
+      values[slot] += Double(hits) / Double(relevant.count)
+      values[slot + 1] += gain / ideals[most]
+      values[slot + 2] += hits > 0 ? 1 : 0
+      values[slot + 3] += Double(hits) / Double(cutoff)
+      values[slot + 4] += precisions / Double(most)
+      slot += Self.figures
+    }
+    values[0] += 1 / Double(firstRank)
+    users += 1
+    self.relevant += Int64(relevant.count)
+  }
+}

@@ -1,0 +1,157 @@
+import Backbones
+package import Evaluation
+import Fabric
+package import Interactions
+import Kernels
+import Sharding
+import Storage
+
+/// Ranks all items for the users of this rank with a model, and turns rankings into metrics.
+///
+/// A collective throughout. Every rank holds the vectors of all items while it ranks, sharded or
+/// not: `4 · K` bytes for each, gathered once. Users are ranked where they are.
+@safe
+package final class FullRanker {
+  private let model: Model
+  private let dataset: Dataset
+  private let context: JobContext
+  private let masked = ScratchBuffer<UInt32>()
+  private let maskedStarts = AlignedBuffer<Int>(count: TopKRanking.blockUsers + 1)
+  private let userRows = AlignedBuffer<UInt32>(count: TopKRanking.blockUsers)
+
+  /// - Parameters:
+  ///   - model: The parameters; those at the time of a call count.
+  ///   - dataset: The rows.
+  ///   - context: Ranks and shards.
+  package init(model: Model, dataset: Dataset, context: JobContext) {
+    self.model = model
+    self.dataset = dataset
+    self.context = context
+  }
+
+  /// The metrics of rankings of all items, the same on every rank and for every number of ranks.
+  ///
+  /// - Parameters:
+  ///   - split: Its positive rows are relevant.
+  ///   - cutoffs: The k of the metrics.
+  ///   - mask: Items that users must not get again.
+  /// - Returns: The metrics over all ranks.
+  /// - Throws: `Failure`: usage when the model's score is no product of vectors or the mask hides
+  ///   the split itself, software when a score is not a number; what the group throws.
+  /// - Complexity: O(U · I · K / P) time for U users with relevant items and I items, at most twice
+  ///   that; with sharded tables each rank contributes `4 · K` bytes for each item row it owns.
+  package func evaluate(
+    _ split: EvaluationSplit, cutoffs: [Int], mask: RankingMask
+  ) throws -> RankingMetrics {
+    guard let backbone = model.backbone as? any FactorizedScoring else {
+      throw Failure.usage(
+        "the scores of this backbone are no products of vectors; rank with --protocol labeled")
+    }
+    guard split != .valid || mask != .trainAndValid else {
+      throw Failure.usage(
+        "the mask train,valid hides the rows that valid is judged by; use --mask train")
+    }
+    let run = context.tree.shards(of: context.group.rank)
+    let shards = try run.map { try dataset.shard($0) }
+    let ranking = TopKRanking(
+      items: try itemVectors(backbone), itemCount: model.itemCount, width: backbone.vectorWidth,
+      limit: cutoffs.max() ?? 1)
+    var (sums, unrankable): ([RankingSums], UInt32?) = ([], nil)
+    for shard in shards {
+      let users = RankingShard(
+        shard, judgedBy: split == .valid ? shard.valid : shard.test, mask: mask)
+      var shardSums = RankingSums(cutoffs: cutoffs)
+      for start in stride(from: 0, to: users.users.count, by: TopKRanking.blockUsers) {
+        let block = start..<min(start + TopKRanking.blockUsers, users.users.count)
+        let defect = rank(block, of: users, backbone, ranking, into: &shardSums)
+        unrankable = unrankable ?? defect
+      }
+      sums.append(shardSums)
+    }
+    try agree(unrankable)
+    return try FullRanking.metrics(
+      sums, cutoffs: cutoffs, tree: context.tree, group: context.group)
+  }
+
+  /// Ranks a block of users of a shard and adds what comes of it; returns the first user with a
+  /// score that is not a number.
+  private func rank(
+    _ block: Range<Int>, of users: RankingShard, _ backbone: any FactorizedScoring,
+    _ ranking: TopKRanking, into sums: inout RankingSums
+  ) -> UInt32? {
+    for (row, place) in block.enumerated() {
+      unsafe userRows.pointer[row] = users.users[place] - UInt32(model.firstUser)
+    }
+    unsafe backbone.writeUserVectors(
+      into: ranking.users.pointer, rows: userRows.pointer, count: block.count, of: model.users,
+      dense: model.dense.row(0))
+    let excluded = gatherMasked(block, of: users)
+    return unsafe users.relevantStarts.withUnsafeBufferPointer { starts in
+      unsafe users.relevant.withUnsafeBufferPointer { relevant in
+        guard let allStarts = starts.baseAddress, let items = relevant.baseAddress else {
+          return nil
+        }
+        let targets = unsafe TopKRanking.Lists(starts: allStarts + block.lowerBound, items: items)
+        let defect = ranking.rank(count: block.count, excluding: excluded, targets: targets)
+        if let defect { return users.users[block.lowerBound + defect] }
+        for (row, place) in block.enumerated() {
+          unsafe sums.add(
+            ranked: UnsafeBufferPointer(
+              start: ranking.best.pointer + row * ranking.limit,
+              count: ranking.bestCounts.pointer[row]),
+            relevant: UnsafeBufferPointer(
+              rebasing: relevant[starts[place]..<starts[place + 1]]),
+            firstRank: ranking.firstRanks.pointer[row])
+        }
+        return nil
+      }
+    }
+  }
+
+  /// The masked items of a block of users; valid until the next call.
+  private func gatherMasked(_ block: Range<Int>, of users: RankingShard) -> TopKRanking.Lists {
+    let items = unsafe masked.reserve(
+      block.reduce(0) { $0 + users.maskedBound(of: users.users[$1]) })
+    var end = 0
+    for (row, place) in block.enumerated() {
+      unsafe maskedStarts.pointer[row] = end
+      unsafe end += users.writeMasked(of: users.users[place], into: items + end)
+    }
+    unsafe maskedStarts.pointer[block.count] = end
+    return unsafe TopKRanking.Lists(starts: maskedStarts.pointer, items: items)
+  }
+
+  /// The vectors of all items, on every rank.
+  private func itemVectors(_ backbone: any FactorizedScoring) throws -> AlignedBuffer<Float> {
+    let width = backbone.vectorWidth
+    let all = AlignedBuffer<Float>(count: model.itemCount * width)
+    guard context.isSharded else {
+      unsafe try backbone.writeItemVectors(
+        into: all.pointer, rows: 0..<model.itemCount, of: model.items, dense: model.dense.row(0))
+      return all
+    }
+    let parts = Partition(
+      counts: (0..<context.group.size).map { model.itemOwnership.rows(of: $0).count * width * 4 })
+    let owned = model.itemOwnership.rows(of: context.group.rank)
+    let own = AlignedBuffer<Float>(count: owned.count * width)
+    unsafe try backbone.writeItemVectors(
+      into: own.pointer, rows: owned, of: model.items, dense: model.dense.row(0))
+    unsafe try context.group.gather(
+      UnsafeRawBufferPointer(own.elements), into: UnsafeMutableRawBufferPointer(all.elements),
+      parts)
+    withExtendedLifetime(own) {}
+    return all
+  }
+
+  /// Ends the evaluation on all ranks alike when some rank has a score that is not a number.
+  private func agree(_ unrankable: UInt32?) throws {
+    // The smallest user is the largest code, and no user is 0.
+    var codes: [Int64] = [unrankable.map { Int64(UInt32.max) + 1 - Int64($0) } ?? 0]
+    unsafe try codes.withUnsafeMutableBufferPointer { unsafe try context.group.maximum($0) }
+    guard codes[0] > 0 else { return }
+    let user = Int(Int64(UInt32.max) + 1 - codes[0])
+    throw Failure.software(
+      "a score of the user with dense id \(user) is not a number; the model has diverged: "
+        + "try a smaller rate")
+  }
+}
