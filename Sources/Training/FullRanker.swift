@@ -125,7 +125,8 @@ package final class FullRanker {
   private func itemVectors(_ backbone: any FactorizedScoring) throws -> AlignedBuffer<Float> {
     let width = backbone.vectorWidth
     let all = AlignedBuffer<Float>(count: model.itemCount * width)
-    guard context.isSharded else {
+    try model.sharedItems?.settle()
+    guard context.isSharded, model.sharedItems == nil else {
       unsafe try backbone.writeItemVectors(
         into: all.pointer, rows: 0..<model.itemCount, of: model.items, dense: model.dense.row(0))
       return all

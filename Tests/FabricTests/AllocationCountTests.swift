@@ -51,7 +51,11 @@ struct AllocationCountTests {
     #expect(unsafe pointers.allSatisfy { unsafe $0 != nil })
     #expect(unsafe Int(bitPattern: pointers[4]) % 4096 == 0)
     #expect(unsafe pointers[1]?.loadUnaligned(fromByteOffset: 7, as: Int64.self) == 0)
-    #expect(allocations { for unsafepointer in unsafe pointers { unsafe free(pointer) } } == 0)
+    let indices = unsafe pointers.indices
+    #expect(
+      allocations {
+        for index in indices { unsafe free(pointers[index]) }
+      } == 0)
   }
 
   @Test func otherThreadsAreNotCounted() {

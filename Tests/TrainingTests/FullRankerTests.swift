@@ -59,13 +59,12 @@ import Training
     return try LocalGroup.run(ranks: ranks) { group in
       let tree = ShardTree(shardCount: dataset.shardCount, rankCount: ranks)
       let configuration = configuration(tables)
-      let model = Model(configuration, dataset: dataset, tree: tree, rank: group.rank)
+      let context = JobContext(group: group, tree: tree, configuration: configuration)
+      let model = try Model(configuration, dataset: dataset, context: context)
       fill(model)
       change(model)
-      return try FullRanker(
-        model: model, dataset: dataset,
-        context: JobContext(group: group, tree: tree, configuration: configuration)
-      ).evaluate(split, cutoffs: cutoffs, mask: mask)
+      return try FullRanker(model: model, dataset: dataset, context: context)
+        .evaluate(split, cutoffs: cutoffs, mask: mask)
     }
   }
 
@@ -178,13 +177,13 @@ import Training
       let refusals = try LocalGroup.run(ranks: ranks) { group in
         let tree = ShardTree(shardCount: dataset.shardCount, rankCount: ranks)
         let configuration = Self.configuration(.replicated)
-        let model = Model(configuration, dataset: dataset, tree: tree, rank: group.rank)
+        let context = JobContext(group: group, tree: tree, configuration: configuration)
+        let model = try Model(configuration, dataset: dataset, context: context)
         Self.fill(model)
         for user in users where user >= broken {
           let row = Int(user) - model.firstUser
           if model.users.held.contains(row) { unsafe model.users.row(row)[0] = .nan }
         }
-        let context = JobContext(group: group, tree: tree, configuration: configuration)
         let ranker = FullRanker(model: model, dataset: dataset, context: context)
         return failure { _ = try ranker.evaluate(.test, cutoffs: [5], mask: .train) }
       }
@@ -206,23 +205,23 @@ import Training
     let context = JobContext(group: SoloGroup(), tree: tree, configuration: configuration)
     func refusal(
       _ backbone: (any Backbone)?, _ split: EvaluationSplit, _ mask: RankingMask
-    ) -> Failure? {
-      let model = Model(
-        configuration, dataset: dataset, tree: tree, rank: 0, backbone: backbone)
+    ) throws -> Failure? {
+      let model = try Model(
+        configuration, dataset: dataset, context: context, backbone: backbone)
       return failure {
         _ = try FullRanker(model: model, dataset: dataset, context: context)
           .evaluate(split, cutoffs: [5], mask: mask)
       }
     }
     #expect(
-      refusal(Perceptron(factors: 8, hidden: 8), .test, .train)
+      try refusal(Perceptron(factors: 8, hidden: 8), .test, .train)
         == .usage(
           "the scores of this backbone are no products of vectors; rank with --protocol labeled"))
     #expect(
-      refusal(nil, .valid, .trainAndValid)
+      try refusal(nil, .valid, .trainAndValid)
         == .usage(
           "the mask train,valid hides the rows that valid is judged by; use --mask train"))
-    #expect(refusal(nil, .valid, .train) == nil)
+    #expect(try refusal(nil, .valid, .train) == nil)
   }
 
   /// The best model of a run, wherever its rows live.
