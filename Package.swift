@@ -57,6 +57,7 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .target(name: "CPrefetch"),
     .target(name: "CProcessor"),
+    .target(name: "CSharedMemory"),
 
     // Leaves: they import nothing of ours.
     target("Storage"),
@@ -65,7 +66,7 @@ let package = Package(
 
     // Arithmetic and its distribution.
     target("Kernels", ["COpenBLAS", "CPrefetch"], extra: vectorised),
-    target("MPI", ["CMPI", "Fabric"]),
+    target("MPI", ["CMPI", "CSharedMemory", "Fabric"]),
     target("Sharding", ["Kernels", "Fabric"]),
     target("Objectives", ["Kernels"], extra: vectorised),
     target("Backbones", ["Kernels", "Sharding", "Randomness"]),

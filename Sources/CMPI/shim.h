@@ -11,6 +11,10 @@
 // Handles.
 static inline MPI_Comm cmpi_world(void) CMPI_NAME("MPI_COMM_WORLD");
 static inline MPI_Comm cmpi_world(void) { return MPI_COMM_WORLD; }
+static inline MPI_Comm cmpi_no_communicator(void) CMPI_NAME("MPI_COMM_NULL");
+static inline MPI_Comm cmpi_no_communicator(void) { return MPI_COMM_NULL; }
+static inline MPI_Win cmpi_no_window(void) CMPI_NAME("MPI_WIN_NULL");
+static inline MPI_Win cmpi_no_window(void) { return MPI_WIN_NULL; }
 static inline MPI_File cmpi_no_file(void) CMPI_NAME("MPI_FILE_NULL");
 static inline MPI_File cmpi_no_file(void) { return MPI_FILE_NULL; }
 static inline MPI_Info cmpi_no_info(void) CMPI_NAME("MPI_INFO_NULL");
@@ -37,3 +41,5 @@ static inline MPI_Op cmpi_max(void) { return MPI_MAX; }
 // Special addresses.
 static inline void *cmpi_in_place(void) CMPI_NAME("MPI_IN_PLACE");
 static inline void *cmpi_in_place(void) { return MPI_IN_PLACE; }
+static inline MPI_Status *cmpi_no_status(void) CMPI_NAME("MPI_STATUS_IGNORE");
+static inline MPI_Status *cmpi_no_status(void) { return MPI_STATUS_IGNORE; }

@@ -2,18 +2,23 @@ import Foundation
 
 /// A rank that is a thread: several ranks in one process, for tests.
 ///
-/// Made by ``run(ranks:_:)``. It behaves like the ranks of a job, and never hangs: when a rank
+/// Made by ``run(ranks:ranksPerMachine:_:)``. It behaves like the ranks of a job, and never hangs: when a rank
 /// throws or returns early, the pending and later calls of the others throw, and calls that do
 /// not fit together throw ``CallMismatch`` on all ranks, naming two of them.
 package final class LocalGroup: ProcessGroup {
   package let rank: Int
   package let size: Int
   package internal(set) var traffic = Traffic()
+  package let machines: MachineMap
   let meeting: Meeting
+  /// The open memories by their numbers, which all ranks count alike.
+  var memories: [Int: LocalMemory.Block] = [:]
+  var memoryCount = 0
 
-  init(rank: Int, size: Int, meeting: Meeting) {
+  init(rank: Int, size: Int, ranksPerMachine: Int?, meeting: Meeting) {
     self.rank = rank
     self.size = size
+    machines = .runs(of: ranksPerMachine, size: size, rank: rank)
     self.meeting = meeting
   }
 
@@ -21,11 +26,14 @@ package final class LocalGroup: ProcessGroup {
   ///
   /// - Parameters:
   ///   - ranks: How many, at least 1.
+  ///   - ranksPerMachine: How many ranks, in order, make believe that they are one machine and the
+  ///     others are elsewhere; `nil` for one machine.
   ///   - body: Called once for each rank on a thread of its own, with a stack of 64 MiB.
   /// - Returns: What each rank returned, in rank order.
   /// - Throws: The error that came first; errors of other ranks that follow from it are dropped.
   package static func run<T: Sendable>(
-    ranks: Int, _ body: @escaping @Sendable (LocalGroup) throws -> T
+    ranks: Int, ranksPerMachine: Int? = nil,
+    _ body: @escaping @Sendable (LocalGroup) throws -> T
   ) throws -> [T] {
     precondition(ranks >= 1, "a group has at least one rank")
     let meeting = Meeting(size: ranks)
@@ -33,7 +41,9 @@ package final class LocalGroup: ProcessGroup {
     for rank in 0..<ranks {
       let thread = Thread {
         do {
-          results.set(rank, try body(LocalGroup(rank: rank, size: ranks, meeting: meeting)))
+          let group = LocalGroup(
+            rank: rank, size: ranks, ranksPerMachine: ranksPerMachine, meeting: meeting)
+          results.set(rank, try body(group))
           meeting.finish(rank, nil)
         } catch {
           meeting.finish(rank, error)

@@ -16,18 +16,27 @@ final class Meeting: @unchecked Sendable {
     var bytes = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     var sendParts = Partition(counts: [])
     var receiveParts = Partition(counts: [])
+    /// The length of a part of shared memory, and the memory that was made.
+    var byteCount = 0
+    var block: LocalMemory.Block?
   }
 
-  private let condition = NSCondition()
+  let condition = NSCondition()
   private let size: Int
-  private var calls: [Call]
+  private(set) var calls: [Call]
   /// The calls of the last meeting: `calls` may already hold those for the next.
   private var posted: [Call] = []
-  private var arrived: [Bool]
-  private var finished: [Bool]
+  private(set) var arrived: [Bool]
+  private(set) var finished: [Bool]
   private var generation = 0
+  /// The halves of fences that the rank in front has called; all ranks must call the same.
+  var halves: [LocalMemory.Half] = []
+  /// How many of them each rank has called.
+  var halfCounts: [Int]
+  /// The rank's last half when it is waiting for others to arrive.
+  var waiting: [LocalMemory.Half?]
   /// Why no meeting will take place any more.
-  private var obstacle: (any Error)?
+  private(set) var obstacle: (any Error)?
   private var firstError: (any Error)?
 
   init(size: Int) {
@@ -35,6 +44,8 @@ final class Meeting: @unchecked Sendable {
     calls = unsafe [Call](repeating: Call(title: ""), count: size)
     arrived = [Bool](repeating: false, count: size)
     finished = arrived
+    halfCounts = [Int](repeating: 0, count: size)
+    waiting = [LocalMemory.Half?](repeating: nil, count: size)
   }
 
   /// The call that `rank` brought to the last meeting.
@@ -57,6 +68,7 @@ final class Meeting: @unchecked Sendable {
     if let other = finished.firstIndex(of: true) {
       try fail(with: CallMismatch(rank, call.title, other, "returned"))
     }
+    try refuseToLeaveWaiting(rank, call.title)
     guard arrived.allSatisfy({ $0 }) else {
       let mine = generation
       while generation == mine {
@@ -66,6 +78,7 @@ final class Meeting: @unchecked Sendable {
       return
     }
     if let mismatch = Self.mismatch(calls) { try fail(with: mismatch) }
+    try requireSameHalves()
     posted = calls
     for rank in 0..<size { arrived[rank] = false }
     generation += 1
@@ -82,6 +95,11 @@ final class Meeting: @unchecked Sendable {
       if obstacle == nil { obstacle = PeerFailure(rank: rank, reason: "\(error)") }
     } else if obstacle == nil, let other = arrived.firstIndex(of: true) {
       obstacle = CallMismatch(other, calls[other].title, rank, "returned")
+    } else if obstacle == nil,
+      let other = waiting.firstIndex(where: { $0?.block.isLate(rank) == true }),
+      let half = waiting[other]
+    {
+      obstacle = CallMismatch(other, half.title, rank, "returned")
     }
     condition.broadcast()
   }
@@ -94,7 +112,8 @@ final class Meeting: @unchecked Sendable {
     return firstError
   }
 
-  private func fail(with error: any Error) throws -> Never {
+  /// Notes why no meeting will take place any more, and tells the ranks that wait.
+  func fail(with error: any Error) throws -> Never {
     obstacle = error
     condition.broadcast()
     throw error

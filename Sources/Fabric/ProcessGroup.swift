@@ -4,7 +4,7 @@
 /// Conformers: ``SoloGroup`` (one rank, no library), ``LocalGroup`` (ranks as threads of one
 /// process, for tests) and `Communicator` of the module `MPI`. All pass one behaviour suite.
 ///
-/// Every method but the properties is a *collective*: all ranks call it, in the same order, with
+/// Every method is a *collective*: all ranks call it, in the same order, with
 /// matching sizes, even a rank that has nothing to send. Counts and offsets are bytes in `Int`;
 /// a conformer whose library counts in 32 bits splits the transfer. Blocking: when a call
 /// returns, its buffers are free.
@@ -19,6 +19,8 @@ package protocol ProcessGroup: AnyObject {
   var size: Int { get }
   /// What this rank has called and sent so far.
   var traffic: Traffic { get }
+  /// Which ranks run on the same machine; it does not change.
+  var machines: MachineMap { get }
 
   /// Sends a part of `send` to every rank and receives a part from each (all-to-all).
   ///
@@ -56,6 +58,17 @@ package protocol ProcessGroup: AnyObject {
   /// Returns when every rank has arrived.
   func barrier() throws
 
+  /// Makes memory that the ranks of each machine share.
+  ///
+  /// - Parameters:
+  ///   - byteCount: The length of this rank's part; ranks may differ, and 0 is fine.
+  ///   - layout: How the parts of a machine's ranks lie; the same on all ranks.
+  /// - Returns: The memory, zeroed. It lives until it is closed or the group ends.
+  /// - Throws: `SharedMemoryError` when a machine has not got as much.
+  func shareMemory(
+    byteCount: Int, _ layout: SharedMemoryLayout
+  ) throws -> any SharedMemory
+
   /// Opens one file on all ranks, which name the same path and mode.
   func open(_ path: String, _ mode: SharedFileMode) throws -> any SharedFile
 
@@ -92,7 +105,8 @@ package protocol SharedFile: AnyObject {
 
 /// Counters of one rank's communication, for budgets that tests can hold.
 ///
-/// Files are not counted.
+/// Files are not counted. Making and closing shared memory is one collective each, and so is a
+/// fence; what is read and written in shared memory is not sent.
 package struct Traffic: Equatable, Sendable {
   /// Collectives called.
   package var collectives = 0

@@ -4,7 +4,10 @@ import Foundation
 package final class SoloGroup: ProcessGroup {
   package let rank = 0
   package let size = 1
-  package private(set) var traffic = Traffic()
+  package fileprivate(set) var traffic = Traffic()
+  package let machines = MachineMap(keys: [0], rank: 0)
+  /// The memories that are not closed.
+  fileprivate var memories: [PageMemory] = []
 
   package init() {}
 
@@ -55,6 +58,16 @@ package final class SoloGroup: ProcessGroup {
     traffic.count(0, of: size)
   }
 
+  package func shareMemory(
+    byteCount: Int, _ layout: SharedMemoryLayout
+  ) throws -> any SharedMemory {
+    precondition(byteCount >= 0, "the length of a part must not be negative")
+    traffic.count(0, of: size)
+    let memory = PageMemory(counts: [byteCount], layout)
+    memories.append(memory)
+    return SoloMemory(memory, of: self)
+  }
+
   package func open(_ path: String, _ mode: SharedFileMode) throws -> any SharedFile {
     try PosixFile(path, mode, rank: rank) { _ in }
   }
@@ -62,5 +75,40 @@ package final class SoloGroup: ProcessGroup {
   package func abort(_ reason: String, code: Int32) -> Never {
     writeToStandardError(line: failureLine(reason, rank: rank))
     exit(code == 0 ? 1 : code)
+  }
+}
+
+/// Shared memory of one rank: nobody to wait for.
+private final class SoloMemory: SharedMemory {
+  private let memory: PageMemory
+  private let group: SoloGroup
+  private var state = FenceState()
+
+  init(_ memory: PageMemory, of group: SoloGroup) {
+    self.memory = memory
+    self.group = group
+  }
+
+  func part(ofNeighbour index: Int) -> UnsafeMutableRawBufferPointer {
+    state.requireOpen()
+    return unsafe memory.part(index)
+  }
+
+  var whole: UnsafeMutableRawBufferPointer {
+    state.requireOpen()
+    return unsafe memory.whole
+  }
+
+  func arrive() throws {
+    state.arrive()
+    group.traffic.count(0, of: group.size)
+  }
+
+  func wait() throws { state.wait() }
+
+  func close() throws {
+    state.close()
+    group.memories.removeAll { $0 === memory }
+    group.traffic.count(0, of: group.size)
   }
 }

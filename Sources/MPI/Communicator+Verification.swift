@@ -6,6 +6,7 @@ enum CallKind: Int64 {
   case exchange = 1
   case gather, broadcast, sumFloat, sumDouble, sumInt64, maximum, barrier
   case openFile, createFile, writeFile, readFile, closeFile
+  case shareMemory, arrive, wait, closeMemory
 
   /// What a rank was doing, for an error message.
   func description(count: Int64, detail: Int64) -> String {
@@ -23,6 +24,10 @@ enum CallKind: Int64 {
     case .writeFile: "write a file"
     case .readFile: "read a file"
     case .closeFile: "close a file"
+    case .shareMemory: "share memory"
+    case .arrive: "arrive at a fence of memory \(detail)"
+    case .wait: "wait at a fence of memory \(detail)"
+    case .closeMemory: "close memory \(detail)"
     }
   }
 
@@ -30,6 +35,7 @@ enum CallKind: Int64 {
   var hiddenDifference: String {
     switch self {
     case .gather: "divided differently"
+    case .shareMemory: "of another layout"
     default: "of another path"
     }
   }

@@ -3,9 +3,10 @@ package import Fabric
 
 /// The ranks of an MPI job.
 ///
-/// Made by ``withMPI(maximumCount:verifiesCalls:_:onError:)``, and used from the thread that called
+/// Made by ``withMPI(maximumCount:verifiesCalls:ranksPerMachine:_:onError:)``, and used from the thread that called
 /// it. MPI counts in 32 bits; transfers that need more are split, see the single methods. No method
-/// allocates, unless a transfer must be split, calls are verified or a file is opened.
+/// allocates, unless a transfer must be split, calls are verified, a file is opened or memory is
+/// shared.
 ///
 /// Safe to use: the stored pointers are this object's own scratch memory, of fixed size.
 @safe
@@ -16,10 +17,19 @@ package final class Communicator: ProcessGroup {
   /// The largest count, and the largest displacement, that is given to MPI.
   let maximumCount: Int
   let verifiesCalls: Bool
+  package let machines: MachineMap
+  /// The ranks of ``machines``'s neighbours.
+  let neighbours: MPI_Comm?
+  /// The memories that are not closed, in the order in which they were made.
+  var memories: [CommunicatorMemory] = []
+  /// How many memories were made, which all ranks count alike.
+  var memoryCount = 0
   let send: ExchangeArguments
   let receive: ExchangeArguments
 
-  init(maximumCount: Int, verifiesCalls: Bool) throws(MPIError) {
+  init(
+    maximumCount: Int, verifiesCalls: Bool, ranksPerMachine: Int?
+  ) throws(MPIError) {
     precondition(
       (1...Int(Int32.max)).contains(maximumCount), "counts of MPI are in 1 ... 2³¹ − 1")
     var (rank, size): (CInt, CInt) = (0, 0)
@@ -31,6 +41,8 @@ package final class Communicator: ProcessGroup {
     self.verifiesCalls = verifiesCalls
     send = ExchangeArguments(size: Int(size))
     receive = ExchangeArguments(size: Int(size))
+    unsafe neighbours = try Self.neighbours(of: Int(rank), ranksPerMachine)
+    machines = unsafe try Self.machines(of: Int(rank), Int(size), neighbours)
   }
 
   /// Gives every rank the contributions of all.

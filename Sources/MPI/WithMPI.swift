@@ -14,6 +14,8 @@ internal import Foundation
 ///     split. Smaller values are for tests.
 ///   - verifiesCalls: Whether every collective first compares the ranks' calls, at the cost of
 ///     one small message; the same on all ranks.
+///   - ranksPerMachine: The most ranks of a machine that share memory; the others count as another
+///     machine. For tests and diagnosis; `nil` for what is there.
 ///   - body: Gets the ranks of the job.
 ///   - onError: The line to print and the exit code of the job, for an error that `body` threw on
 ///     rank `rank` of machine `host`, or for a `LauncherMismatch` or `MPIError` before it ran.
@@ -21,6 +23,7 @@ internal import Foundation
 /// - Throws: `MPIError` when MPI cannot be initialised or finalised.
 package func withMPI<Result>(
   maximumCount: Int = Int(Int32.max), verifiesCalls: Bool = verifiesCallsByDefault,
+  ranksPerMachine: Int? = nil,
   _ body: (Communicator) throws -> Result,
   onError: (_ error: any Error, _ rank: Int, _ host: String) -> (line: String, code: Int32)
 ) throws(MPIError) -> Result {
@@ -38,13 +41,16 @@ package func withMPI<Result>(
         description: "this MPI library does not support programs with threads: "
           + "it offers level \(provided), MPI_THREAD_FUNNELED is needed")
     }
-    let world = try Communicator(maximumCount: maximumCount, verifiesCalls: verifiesCalls)
+    let world = try Communicator(
+      maximumCount: maximumCount, verifiesCalls: verifiesCalls, ranksPerMachine: ranksPerMachine)
     if let reason = Launcher.disagreement(
       environment: ProcessInfo.processInfo.environment, worldSize: world.size)
     {
       throw LauncherMismatch(description: reason)
     }
     result = try body(world)
+    // Freeing is collective; only here is it certain that all ranks come by.
+    for memory in world.memories { try memory.close() }
   } catch {
     var rank: CInt = 0
     unsafe MPI_Comm_rank(MPI_COMM_WORLD, &rank)
@@ -55,7 +61,7 @@ package func withMPI<Result>(
   return result
 }
 
-/// Whether ``withMPI(maximumCount:verifiesCalls:_:onError:)`` compares the ranks' calls when not
+/// Whether ``withMPI(maximumCount:verifiesCalls:ranksPerMachine:_:onError:)`` compares the ranks' calls when not
 /// told: in debug builds.
 package var verifiesCallsByDefault: Bool {
   #if DEBUG

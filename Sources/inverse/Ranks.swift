@@ -37,6 +37,20 @@ enum LaunchEnvironment {
     if environment["SLURM_PROCID"] != nil { variables.append("SLURM_STEP_NUM_TASKS") }
     return variables.compactMap { environment[$0].flatMap { Int($0) } }.first ?? 1
   }
+
+  /// The most ranks that may share memory, for diagnosis: the others of a machine are treated as
+  /// if they were on another one. `nil` when `INVERSE_RANKS_PER_MACHINE` is not set.
+  ///
+  /// - Throws: `Failure` of kind usage.
+  static func ranksPerMachine(
+    in environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws(Failure) -> Int? {
+    guard let text = environment["INVERSE_RANKS_PER_MACHINE"] else { return nil }
+    guard let count = Int32(text), count >= 1 else {
+      throw .usage("INVERSE_RANKS_PER_MACHINE must be a number of ranks, at least 1, not '\(text)'")
+    }
+    return Int(count)
+  }
 }
 
 /// Refuses to run as several processes a command that writes the same files in each.
@@ -55,7 +69,7 @@ extension Failure {
     let kind: Kind =
       switch error {
       case let failure as Failure: failure.kind
-      case is SharedFileError: .inputOutput
+      case is SharedFileError, is SharedMemoryError: .inputOutput
       case is LauncherMismatch: .usage
       default: .software
       }
@@ -75,8 +89,9 @@ func withRanks(_ body: (any ProcessGroup) throws -> Void) throws {
   guard Launcher.isPresent(in: ProcessInfo.processInfo.environment) else {
     return try body(SoloGroup())
   }
+  let ranksPerMachine = try LaunchEnvironment.ranksPerMachine()
   var stop: Failure?
-  try withMPI { world in
+  try withMPI(ranksPerMachine: ranksPerMachine) { world in
     do {
       try body(world)
     } catch let failure as Failure where failure.kind == .interrupted {

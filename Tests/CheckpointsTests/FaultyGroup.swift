@@ -16,6 +16,7 @@ final class FaultyGroup: ProcessGroup {
   var rank: Int { inner.rank }
   var size: Int { inner.size }
   var traffic: Traffic { inner.traffic }
+  var machines: MachineMap { inner.machines }
 
   fileprivate func count() throws {
     guard callsLeft > 0 else {
@@ -48,6 +49,10 @@ final class FaultyGroup: ProcessGroup {
     unsafe try inner.maximum(values)
   }
   func barrier() throws { try inner.barrier() }
+
+  func shareMemory(byteCount: Int, _ layout: SharedMemoryLayout) throws -> any SharedMemory {
+    try inner.shareMemory(byteCount: byteCount, layout)
+  }
 
   func open(_ path: String, _ mode: SharedFileMode) throws -> any SharedFile {
     let file = try inner.open(path, mode)

@@ -39,6 +39,16 @@ import Testing
     }
   }
 
+  @Test(arguments: [(2, 1), (3, 2), (4, 2), (5, 2), (6, 3), (2, 8)])
+  func behavesLikeAProcessGroupOnPretendedMachines(ranks: Int, ranksPerMachine: Int) throws {
+    try withTemporaryDirectory { directory in
+      let failures = try LocalGroup.run(ranks: ranks, ranksPerMachine: ranksPerMachine) { group in
+        try ProcessGroupBehaviour.check(group, in: directory, ranksPerMachine: ranksPerMachine)
+      }
+      #expect(failures == [[String]](repeating: [], count: ranks))
+    }
+  }
+
   @Test func resultsComeInRankOrder() throws {
     #expect(try LocalGroup.run(ranks: 5) { [$0.rank, $0.size] } == (0..<5).map { [$0, 5] })
   }

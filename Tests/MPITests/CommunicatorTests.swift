@@ -24,6 +24,23 @@ let rankChecks = RankLauncher.executable("RankChecks")
     }
   }
 
+  /// Ranks of one machine that make believe they are on several.
+  @Test(arguments: [
+    (2, "behaviour", 1), (4, "behaviour", 2), (3, "behaviour-unverified", 2),
+    (4, "behaviour-unverified", 1),
+  ])
+  func behavesLikeAProcessGroupOnPretendedMachines(
+    ranks: Int, check: String, ranksPerMachine: Int
+  ) throws {
+    try withTemporaryDirectory { directory in
+      let outcome = try RankLauncher.mpirun(
+        ranks: ranks, executable: rankChecks,
+        arguments: [check, directory, "2147483647", "\(ranksPerMachine)"])
+      #expect(outcome.status == 0, "\(outcome.standardError)")
+      #expect(lines(of: outcome.standardOutput).count { $0 == "all held" } == ranks)
+    }
+  }
+
   /// The same with the library's own limit instead of a small one.
   @Test(
     .enabled(

@@ -7,6 +7,8 @@ import TestSupport
 struct RankCheck {
   let world: Communicator
   let parameter: String
+  /// How many ranks of a machine are pretended to be all of it.
+  let ranksPerMachine: Int?
 
   func run(_ name: String) throws {
     switch name {
@@ -27,7 +29,8 @@ struct RankCheck {
   }
 
   private func behaviour() throws {
-    let failures = try ProcessGroupBehaviour.check(world, in: parameter)
+    let failures = try ProcessGroupBehaviour.check(
+      world, in: parameter, ranksPerMachine: ranksPerMachine)
     guard failures.isEmpty else {
       throw CheckFailure(description: failures.joined(separator: "; "))
     }

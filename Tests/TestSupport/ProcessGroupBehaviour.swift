@@ -22,10 +22,12 @@ package struct ProcessGroupBehaviour {
   /// - Parameters:
   ///   - group: The ranks.
   ///   - directory: A directory that exists on all ranks and is empty.
+  ///   - ranksPerMachine: How many ranks a machine holds, where they are pretended; else all ranks
+  ///     are on one machine.
   /// - Returns: One line for each expectation that did not hold.
   /// - Throws: What the group throws.
   package static func check(
-    _ group: any ProcessGroup, in directory: String
+    _ group: any ProcessGroup, in directory: String, ranksPerMachine: Int? = nil
   ) throws -> [String] {
     var suite = ProcessGroupBehaviour(group, directory)
     suite.expect((0..<group.size).contains(group.rank), "the rank is in 0 ..< size")
@@ -36,6 +38,12 @@ package struct ProcessGroupBehaviour {
     try suite.barrierWaitsForAll()
     try suite.orderedSumFollowsTheTree()
     try suite.trafficIsCounted()
+    suite.machinesHoldTheirRanks(ranksPerMachine)
+    try suite.sharedPartsLieAsAsked()
+    try suite.neighboursSeeEachOthersBytes()
+    try suite.fencesOrderManyRounds()
+    try suite.collectivesFitBetweenTheHalves()
+    try suite.sharedMemoryIsCounted()
     try suite.filesHoldWhatAllRanksWrote()
     try suite.writtenFilesAreReplaced()
     try suite.failedFileOperationsNameTheFile()
