@@ -4,8 +4,7 @@ import MPI
 import TestSupport
 
 // What the tests start under mpirun: RankChecks <check> <parameter> [maximum count [ranks per
-// machine]]. It ends with code 0 when the check holds on all ranks, and says on the standard error
-// stream what did not. And without mpirun: RankChecks peak-memory <program> [argument]...
+// machine]]. It ends with code 0 when the check holds on all ranks, and says on the standard error stream what did not.
 
 /// A check failed, or was asked to.
 struct CheckFailure: Error, CustomStringConvertible {
@@ -17,9 +16,6 @@ guard arguments.count >= 2 else {
   writeToStandardError(
     line: "usage: RankChecks <check> <parameter> [maximum count [ranks per machine]]")
   exit(64)
-}
-if arguments[0] == "peak-memory" {
-  exit(reportPeakMemory(of: arguments[1], Array(arguments.dropFirst(2))))
 }
 let ranksPerMachine = arguments.count > 3 ? Int(arguments[3]) : nil
 do {
