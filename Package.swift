@@ -65,7 +65,7 @@ let package = Package(
     target("Fabric"),
 
     // Arithmetic and its distribution.
-    target("Kernels", ["COpenBLAS", "CPrefetch"], extra: vectorised),
+    target("Kernels", ["COpenBLAS", "CBuiltins"], extra: vectorised),
     target("MPI", ["CMPI", "CSharedMemory", "Fabric"]),
     target("Sharding", ["Kernels", "Fabric"]),
     target("Objectives", extra: vectorised),

@@ -82,6 +82,7 @@ final class LocalMemory: SharedMemory {
   }
 
   func close() throws {
+    if state.hasArrived { try wait() }
     state.close()
     group.traffic.count(0, of: group.size)
     unsafe try group.meeting.meet(

@@ -52,7 +52,8 @@ package protocol SharedMemory: AnyObject {
   /// The second half of a fence: returns when all neighbours have arrived.
   func wait() throws
 
-  /// Gives the memory back, on all ranks together; called at most once.
+  /// Gives the memory back, on all ranks together, after the second half of a fence that has
+  /// begun; called at most once.
   ///
   /// Memory that is not closed lives until its group ends, even if nothing refers to this object:
   /// a release at a time of each rank's own would have to wait for the others.

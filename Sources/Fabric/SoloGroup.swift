@@ -107,6 +107,7 @@ private final class SoloMemory: SharedMemory {
   func wait() throws { state.wait() }
 
   func close() throws {
+    if state.hasArrived { try wait() }
     state.close()
     group.memories.removeAll { $0 === memory }
     group.traffic.count(0, of: group.size)

@@ -53,6 +53,7 @@ final class CommunicatorMemory: SharedMemory {
   }
 
   func close() throws {
+    if state.hasArrived { try wait() }
     state.close()
     try group.verify(.closeMemory, count: 0, detail: Int64(number))
     group.traffic.count(0, of: group.size)

@@ -13,9 +13,11 @@ extension RankSuites {
     ) throws -> RunningProcess.Outcome {
       let script = "ulimit -f \(blocks); exec \"$0\" \"$@\""
       guard let ranks else { return try runProcess("bash", ["-c", script, inverse] + arguments) }
+      // Memory that ranks share is a file, too.
+      let environment = patience.merging(["INVERSE_RANKS_PER_MACHINE": "1"]) { $1 }
       return try RankLauncher.mpirun(
         ranks: ranks, executable: "bash", arguments: ["-c", script, inverse] + arguments,
-        environment: patience)
+        environment: environment)
     }
 
     @Test func placesThatCannotBeWrittenToAreNamed() throws {

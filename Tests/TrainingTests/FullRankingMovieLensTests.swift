@@ -51,14 +51,13 @@ struct FullRankingMovieLensTests {
       configuration.factors = 1
       configuration.tables = tables
       let tree = ShardTree(shardCount: dataset.shardCount, rankCount: ranks)
-      let model = Model(configuration, dataset: dataset, tree: tree, rank: group.rank)
+      let context = JobContext(group: group, tree: tree, configuration: configuration)
+      let model = try Model(configuration, dataset: dataset, context: context)
       for row in model.users.held { unsafe model.users.row(row)[0] = 1 }
       for row in model.items.held { unsafe model.items.row(row)[0] = scores[row] }
       unsafe model.dense.row(0)[0] = 1
-      return try FullRanker(
-        model: model, dataset: dataset,
-        context: JobContext(group: group, tree: tree, configuration: configuration)
-      ).evaluate(.test, cutoffs: [10, 100], mask: mask)
+      return try FullRanker(model: model, dataset: dataset, context: context).evaluate(
+        .test, cutoffs: [10, 100], mask: mask)
     }
   }
 
