@@ -6,7 +6,7 @@ import Sharding
 let shardCount = 16
 
 /// Powers of two, and numbers whose ranks own several blocks of shards.
-let rankCounts = [1, 2, 3, 4, 5, 7]
+let rankCounts = [1, 2, 3, 4, 5, 7, 8]
 
 /// The unit roundoff of `Float`: the largest relative error of one correctly rounded operation.
 let roundoff = 0x1p-24
@@ -79,23 +79,24 @@ struct RowList: Equatable, Sendable {
 
 /// Gradient rows that every shard has for some items.
 ///
-/// Of 23 items, spread unevenly: some shards own none, so some ranks do not either. Shards 4 and 5
+/// Of 23 items, spread unevenly: some shards own none, so some ranks do not either. Some shards
 /// have no gradients; item 7 has none from anywhere.
 struct GradientProblem: Sendable {
   static let itemStarts = [0, 3, 3, 4, 9, 9, 9, 9, 12, 13, 13, 17, 17, 17, 20, 22, 23]
   static let itemCount = 23
   static let untouched: UInt32 = 7
+  static let partialCapacity = itemCount * shardCount
 
   let stride: Int
   /// For each shard its rows, by item.
   let leaves: [[UInt32: [Float]]]
 
-  init(stride: Int, seed: UInt64, density: Int = 2) {
+  init(stride: Int, seed: UInt64, density: Int = 2, absent: ClosedRange<Int> = 4...5) {
     var draws = Draws(seed: seed)
     self.stride = stride
     leaves = (0..<shardCount).map { shard in
       var rows: [UInt32: [Float]] = [:]
-      for item in 0..<UInt32(Self.itemCount) where item != Self.untouched && !(4...5 ~= shard) {
+      for item in 0..<UInt32(Self.itemCount) where item != Self.untouched && !(absent ~= shard) {
         if draws.integer(below: density) == 0 { rows[item] = draws.floats(stride) }
       }
       return rows
@@ -125,7 +126,14 @@ struct GradientProblem: Sendable {
 
   /// What a rank sends: one partial sum for each item and block of its shards.
   func partials(of rank: Int, _ tree: ShardTree) -> PartialRows {
-    let partials = PartialRows(capacity: Self.itemCount * shardCount, stride: stride)
+    let partials = PartialRows(capacity: Self.partialCapacity, stride: stride)
+    write(partials, of: rank, tree)
+    return partials
+  }
+
+  /// Overwrites `partials` with what a rank sends.
+  func write(_ partials: PartialRows, of rank: Int, _ tree: ShardTree) {
+    partials.count = 0
     for item in 0..<UInt32(Self.itemCount) {
       for block in tree.blocks(of: rank) {
         guard let sum = treeSum(item, block) else { continue }
@@ -137,7 +145,6 @@ struct GradientProblem: Sendable {
         partials.count += 1
       }
     }
-    return partials
   }
 
   static func ownership(_ tree: ShardTree) -> RowOwnership {

@@ -5,7 +5,7 @@ import Kernels
 import Testing
 import Training
 
-/// The same bytes for every number of ranks.
+/// The same bytes for every number of ranks, wherever they and the item rows are.
 @Suite struct ParityTests {
   @Test(arguments: Method.allCases) func everyNumberOfRanksGivesTheSameFiles(
     method: Method
@@ -18,9 +18,9 @@ import Training
     #expect(alone.isUnanimous && alone.history.count == 2)
     #expect(alone.result.steps == 2 * ((dataset.trainRows + 49) / 50))
     for ranks in [1, 2, 3, 4, 5, 7] {
-      for tables in TablePlacement.allCases {
-        let other = try run.outcome(ranks: ranks, tables: tables, as: "\(ranks)-\(tables)")
-        #expect(other.differences(from: alone) == [], "\(ranks) ranks, \(tables)")
+      for placement in Placement.all(ranks: ranks) {
+        let other = try run.outcome(ranks: ranks, at: placement, as: "\(ranks)-\(placement)")
+        #expect(other.differences(from: alone) == [], "\(ranks) ranks, \(placement)")
       }
     }
   }
@@ -41,9 +41,10 @@ import Training
         let name = "\(biases)-\(factors)"
         let run = TrainingRun(configuration, dataset, "\(directory.path)/\(name)")
         let alone = try run.outcome(ranks: 1, as: "1")
-        #expect(
-          try run.outcome(ranks: 3, tables: .sharded, as: "3").differences(from: alone) == [],
-          "\(name)")
+        for placement in [Placement.shared, .sharded] {
+          let other = try run.outcome(ranks: 3, at: placement, as: "\(placement)")
+          #expect(other.differences(from: alone) == [], "\(name), \(placement)")
+        }
       }
     }
   }
@@ -61,9 +62,12 @@ import Training
     let alone = try run.outcome(ranks: 1, as: "alone")
     let unlabeled = try #require(alone.history[0].unlabeledLoss)
     #expect(unlabeled > 0 && unlabeled.isFinite)
-    for (ranks, tables) in [(2, TablePlacement.sharded), (3, .replicated), (7, .sharded)] {
-      let other = try run.outcome(ranks: ranks, tables: tables, as: "\(ranks)")
-      #expect(other.differences(from: alone) == [], "\(ranks) ranks, \(tables)")
+    let places: [(Int, Placement)] = [
+      (2, .sharded), (3, .replicated), (7, .shardedPairs), (2, .shared), (5, .shared),
+    ]
+    for (ranks, placement) in places {
+      let other = try run.outcome(ranks: ranks, at: placement, as: "\(ranks)-\(placement)")
+      #expect(other.differences(from: alone) == [], "\(ranks) ranks, \(placement)")
     }
   }
 
@@ -108,9 +112,10 @@ import Training
     let run = TrainingRun(configuration, dataset, "\(directory.path)/run")
     let alone = try run.outcome(ranks: 1, as: "alone")
     for ranks in [3, 8] {
-      #expect(
-        try run.outcome(ranks: ranks, tables: .sharded, as: "\(ranks)").differences(from: alone)
-          == [])
+      for placement in Placement.all(ranks: ranks) {
+        let other = try run.outcome(ranks: ranks, at: placement, as: "\(ranks)-\(placement)")
+        #expect(other.differences(from: alone) == [], "\(ranks) ranks, \(placement)")
+      }
     }
   }
 
@@ -126,7 +131,10 @@ import Training
     let alone = try run.outcome(ranks: 1, as: "1")
     let decisions = alone.result.decisions
     #expect(decisions.direct + decisions.none + decisions.inverse == alone.result.steps / 4)
-    #expect(try run.outcome(ranks: 3, tables: .sharded, as: "3").differences(from: alone) == [])
+    for placement in [Placement.shared, .sharded] {
+      let other = try run.outcome(ranks: 3, at: placement, as: "\(placement)")
+      #expect(other.differences(from: alone) == [], "\(placement)")
+    }
   }
 
   /// Nothing is promised of the last digits, but ranks agree and the figures are close.
@@ -138,9 +146,10 @@ import Training
     let ordered = try run.outcome(ranks: 3, as: "3")
     var native = TrainingRun(configuration, dataset, "\(directory.path)/native")
     native.configuration.reduction = .native
-    for tables in TablePlacement.allCases {
-      for ranks in [1, 3] {
-        let outcome = try native.outcome(ranks: ranks, tables: tables, as: "\(ranks)-\(tables)")
+    for ranks in [1, 3] {
+      for placement in Placement.all(ranks: ranks) {
+        let outcome = try native.outcome(
+          ranks: ranks, at: placement, as: "\(ranks)-\(placement)")
         #expect(outcome.isUnanimous)
         let (loss, other) = (outcome.history[0].labeledLoss, ordered.history[0].labeledLoss)
         // Sums differ in the last of 24 bits. Adam and a sign step can turn that into a whole

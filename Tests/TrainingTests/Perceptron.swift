@@ -42,7 +42,7 @@ final class Perceptron: Backbone {
   }
 
   func initializeUsers(_ table: RowTable, firstRow: Int, seed: UInt64) {
-    for row in table.held {
+    for row in table.written {
       var draws = Draws(seed: seed << 32 + UInt64(firstRow + row))
       for column in 0..<factors { unsafe table.row(row)[column] = 0.25 * draws.float() }
     }

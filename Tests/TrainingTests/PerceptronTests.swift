@@ -15,9 +15,9 @@ import Training
     }
     let alone = try run.outcome(ranks: 1, as: "alone")
     for ranks in [2, 3, 4] {
-      for tables in TablePlacement.allCases {
-        let other = try run.outcome(ranks: ranks, tables: tables, as: "\(ranks)-\(tables)")
-        #expect(other.differences(from: alone) == [], "\(ranks) ranks, \(tables)")
+      for placement in Placement.all(ranks: ranks) {
+        let other = try run.outcome(ranks: ranks, at: placement, as: "\(ranks)-\(placement)")
+        #expect(other.differences(from: alone) == [], "\(ranks) ranks, \(placement)")
       }
     }
   }

@@ -8,9 +8,9 @@ import Training
 @Suite struct RefusalTests {
   /// What every rank throws.
   private func failures(
-    _ run: TrainingRun, ranks: Int, isResuming: Bool = false
+    _ run: TrainingRun, ranks: Int, _ placement: Placement = .shared, isResuming: Bool = false
   ) throws -> [Failure?] {
-    try LocalGroup.run(ranks: ranks) { group in
+    try LocalGroup.run(ranks: ranks, ranksPerMachine: placement.ranksPerMachine) { group in
       failure { _ = try run.train(on: group, isResuming: isResuming) }
     }
   }
@@ -89,17 +89,17 @@ import Training
   }
 
   /// Every rank stops by itself, at the same step, with the same words.
-  @Test(arguments: Method.allCases, TablePlacement.allCases)
-  func aLossThatIsNotFiniteEndsTheRun(method: Method, tables: TablePlacement) throws {
+  @Test(arguments: Method.allCases, Placement.allCases)
+  func aLossThatIsNotFiniteEndsTheRun(method: Method, placement: Placement) throws {
     let directory = try TemporaryDirectory()
     let dataset = try ToyLog.uneven().prepare(in: directory)
     let configuration = TrainingConfiguration.brief(method) {
       $0.rate = 1e30
       $0.innerRate = 1e30
-      $0.tables = tables
+      $0.tables = placement.tables
     }
     let run = TrainingRun(configuration, dataset, "\(directory.path)/run")
-    let failures = try failures(run, ranks: 3)
+    let failures = try failures(run, ranks: 3, placement)
     let first = try #require(failures[0])
     #expect(failures == [first, first, first])
     #expect(first.kind == .software)

@@ -50,20 +50,57 @@ struct TrainingRun: Sendable {
   /// All ranks; returns what each returns.
   @discardableResult
   func train(
-    ranks: Int, isResuming: Bool = false, stopAfter: Int? = nil
+    ranks: Int, ranksPerMachine: Int? = nil, isResuming: Bool = false, stopAfter: Int? = nil
   ) throws -> [TrainingResult] {
-    try LocalGroup.run(ranks: ranks) {
+    try LocalGroup.run(ranks: ranks, ranksPerMachine: ranksPerMachine) {
       try train(on: $0, isResuming: isResuming, stopAfter: stopAfter)
     }
   }
 
   /// Trains to the end in a directory of its own.
-  func outcome(ranks: Int, tables: TablePlacement? = nil, as name: String) throws -> Outcome {
+  func outcome(
+    ranks: Int, at placement: Placement = .shared, as name: String
+  ) throws -> Outcome {
     var run = self
-    run.configuration.tables = tables ?? configuration.tables
+    run.configuration.tables = placement.tables
     run.path = "\(path)-\(name)"
-    let results = try run.train(ranks: ranks)
+    let results = try run.train(ranks: ranks, ranksPerMachine: placement.ranksPerMachine)
     return try Outcome(run, result: results[0], others: results)
+  }
+}
+
+/// Where item rows are, and how they travel.
+enum Placement: CaseIterable, Sendable {
+  /// All ranks on one machine: one copy in memory that they share.
+  case shared
+  /// Every rank on a machine of its own: copies everywhere, or rows with their owners.
+  case replicated, sharded
+  /// Two ranks to a machine, several machines.
+  case replicatedPairs, shardedPairs
+
+  /// Placements by messages.
+  static let messages: [Self] = [.replicated, .sharded]
+
+  var tables: TablePlacement {
+    switch self {
+    case .shared, .replicated, .replicatedPairs: .replicated
+    case .sharded, .shardedPairs: .sharded
+    }
+  }
+
+  var ranksPerMachine: Int? {
+    switch self {
+    case .shared: nil
+    case .replicated, .sharded: 1
+    case .replicatedPairs, .shardedPairs: 2
+    }
+  }
+
+  /// Those that differ for so many ranks.
+  static func all(ranks: Int) -> [Self] {
+    allCases.filter { placement in
+      placement.ranksPerMachine.map { $0 < max(ranks, 2) } ?? true
+    }
   }
 }
 

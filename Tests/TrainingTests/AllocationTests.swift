@@ -1,0 +1,89 @@
+import Fabric
+import Interactions
+import Kernels
+import Sharding
+import TestSupport
+import Testing
+import Training
+
+/// A step finds all its memory where the step before left it.
+@Suite(
+  .enabled(
+    if: countsAllocations && isOptimized,
+    "counted where the C library lets its allocator be counted, in release builds"))
+struct AllocationTests {
+  /// The allocations of each step of the second epoch.
+  private static func counts(
+    _ dataset: Dataset, _ configuration: TrainingConfiguration
+  ) throws -> [Int] {
+    let group = SoloGroup()
+    let tree = ShardTree(shardCount: dataset.shardCount, rankCount: 1)
+    let context = JobContext(group: group, tree: tree, configuration: configuration)
+    let model = try Model(configuration, dataset: dataset, context: context)
+    let loader = try BatchLoader(configuration, dataset: dataset, context: context)
+    let schedule = StepSchedule(configuration, model: model, source: loader, context: context)
+    var counts: [Int] = []
+    counts.reserveCapacity(2 * loader.stepCount)
+    for number in 0..<2 * loader.stepCount {
+      let rule = schedule.rule(for: number)
+      let position = StepPosition(
+        epoch: number / loader.stepCount, step: number % loader.stepCount, number: number)
+      counts.append(
+        try allocations { _ = try rule.step(position, isStopRequested: false) })
+    }
+    #expect(loader.stepCount > 3)
+    return Array(counts.dropFirst(loader.stepCount))
+  }
+
+  @Test(arguments: Method.allCases, OptimizerName.allCases)
+  func stepsAllocateNothing(method: Method, optimizer: OptimizerName) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    for reduction in [Reduction.ordered, .native] {
+      for biases in [false, true] {
+        let configuration = TrainingConfiguration.brief(method) {
+          $0.optimizer = optimizer
+          $0.reduction = reduction
+          $0.biases = biases
+          $0.factors = biases ? 10 : 32
+          $0.innerStep = biases ? .sign : .gradient
+        }
+        let counts = try Self.counts(dataset, configuration)
+        #expect(counts.allSatisfy { $0 == 0 }, "\(reduction), biases \(biases): \(counts)")
+      }
+    }
+  }
+
+  /// Nor where the number of unlabeled rows has to be counted, or rows are exposures.
+  @Test(arguments: [Method.negatives, .idl, .ig], [UnlabeledSource.sampled, .exposures])
+  func countingUnlabeledRowsAllocatesNothing(method: Method, source: UnlabeledSource) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven(withOmnivore: true).prepare(in: directory)
+    let configuration = TrainingConfiguration.brief(method) {
+      $0.unlabeledSource = source
+      $0.unlabeledPerLabeled = 3
+    }
+    let counts = try Self.counts(dataset, configuration)
+    #expect(counts.allSatisfy { $0 == 0 }, "\(counts)")
+  }
+
+  /// Nor where plain steps take turns with those of the inverse gradient.
+  @Test func aScheduleAllocatesNothing() throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    let configuration = TrainingConfiguration.brief(.ig) { $0.innerShare = 0.5 }
+    let counts = try Self.counts(dataset, configuration)
+    #expect(counts.allSatisfy { $0 == 0 }, "\(counts)")
+  }
+}
+
+/// Whether the optimizer, which decides what is allocated, was at work.
+private let isOptimized: Bool = {
+  var isChecked = false
+  assert(
+    {
+      isChecked = true
+      return true
+    }())
+  return !isChecked
+}()
