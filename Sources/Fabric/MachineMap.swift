@@ -37,13 +37,8 @@ package struct MachineMap: Equatable, Sendable {
   /// The machine of this rank.
   package var machine: Int { machines[neighbours[index]] }
 
-  /// The map of `size` ranks in runs of `ranksPerMachine`, the last run perhaps shorter.
-  ///
-  /// - Parameters:
-  ///   - size: The number of ranks.
-  ///   - ranksPerMachine: At least 1; `nil` for one machine.
-  ///   - rank: In `0 ..< size`.
-  /// - Returns: The map seen from `rank`.
+  /// The map of `size` ranks seen from `rank`, in runs of `ranksPerMachine` ranks, at least 1, the
+  /// last run perhaps shorter; all on one machine when that is `nil`.
   package static func runs(of ranksPerMachine: Int?, size: Int, rank: Int) -> MachineMap {
     precondition(ranksPerMachine ?? 1 >= 1, "a machine has at least one rank")
     return MachineMap(keys: (0..<size).map { $0 / (ranksPerMachine ?? size) }, rank: rank)

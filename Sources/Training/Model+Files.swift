@@ -36,8 +36,15 @@ extension Model {
       + parts(
         "item", items, items.row(items.written.lowerBound), rows: items.written, of: itemCount)
       + denseParts("", dense.weights.pointer)
-    func read() throws { for part in all { try part.read(from: reader) } }
-    if let sharedItems { try sharedItems.rewrite(read) } else { try read() }
+    try rewrite { for part in all { try part.read(from: reader) } }
+  }
+
+  /// Runs `body`, which writes parameters, while no rank reads item rows. A collective when ranks
+  /// share them.
+  ///
+  /// - Throws: What `body` and the group throw.
+  package func rewrite(_ body: () throws -> Void) throws {
+    if let sharedItems { try sharedItems.rewrite(body) } else { try body() }
   }
 
   /// Overwrites the optimizer's state with that of a file.

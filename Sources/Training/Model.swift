@@ -19,7 +19,7 @@ package final class Model {
   package let itemCount: Int
   package let itemOwnership: RowOwnership
   /// The one copy of the item rows that all ranks share, if they do.
-  package let sharedItems: SharedRows?
+  let sharedItems: SharedRows?
   private let denseKeys = AlignedBuffer<UInt32>(count: 1)
 
   /// The initial model.

@@ -4,7 +4,8 @@ import MPI
 import TestSupport
 
 // What the tests start under mpirun: RankChecks <check> <parameter> [maximum count [ranks per
-// machine]]. It ends with code 0 when the check holds on all ranks, and says on the standard error stream what did not.
+// machine]]. It ends with code 0 when the check holds on all ranks, and says on the standard error
+// stream what did not. And without mpirun: RankChecks peak-memory <program> [argument]...
 
 /// A check failed, or was asked to.
 struct CheckFailure: Error, CustomStringConvertible {
@@ -16,6 +17,9 @@ guard arguments.count >= 2 else {
   writeToStandardError(
     line: "usage: RankChecks <check> <parameter> [maximum count [ranks per machine]]")
   exit(64)
+}
+if arguments[0] == "peak-memory" {
+  exit(reportPeakMemory(of: arguments[1], Array(arguments.dropFirst(2))))
 }
 let ranksPerMachine = arguments.count > 3 ? Int(arguments[3]) : nil
 do {

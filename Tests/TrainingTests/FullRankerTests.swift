@@ -61,8 +61,10 @@ import Training
       let configuration = configuration(tables)
       let context = JobContext(group: group, tree: tree, configuration: configuration)
       let model = try Model(configuration, dataset: dataset, context: context)
-      fill(model)
-      change(model)
+      try model.rewrite {
+        fill(model)
+        change(model)
+      }
       return try FullRanker(model: model, dataset: dataset, context: context)
         .evaluate(split, cutoffs: cutoffs, mask: mask)
     }
@@ -179,7 +181,7 @@ import Training
         let configuration = Self.configuration(.replicated)
         let context = JobContext(group: group, tree: tree, configuration: configuration)
         let model = try Model(configuration, dataset: dataset, context: context)
-        Self.fill(model)
+        try model.rewrite { Self.fill(model) }
         for user in users where user >= broken {
           let row = Int(user) - model.firstUser
           if model.users.held.contains(row) { unsafe model.users.row(row)[0] = .nan }

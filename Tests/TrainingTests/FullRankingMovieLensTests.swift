@@ -54,7 +54,9 @@ struct FullRankingMovieLensTests {
       let context = JobContext(group: group, tree: tree, configuration: configuration)
       let model = try Model(configuration, dataset: dataset, context: context)
       for row in model.users.held { unsafe model.users.row(row)[0] = 1 }
-      for row in model.items.held { unsafe model.items.row(row)[0] = scores[row] }
+      try model.rewrite {
+        for row in model.items.written { unsafe model.items.row(row)[0] = scores[row] }
+      }
       unsafe model.dense.row(0)[0] = 1
       return try FullRanker(model: model, dataset: dataset, context: context).evaluate(
         .test, cutoffs: [10, 100], mask: mask)
