@@ -38,9 +38,10 @@ let package = Package(
   targets: [
     // Links into the main package: keep dependencies and settings as they are there.
     .systemLibrary(
-      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-serial-dev"])]),
     .target(name: "CBuiltins"),
-    target("Storage"),
+    .target(name: "CProcessor"),
+    target("Storage", ["CProcessor"]),
     target("Randomness", extra: vectorised),
     target("Fabric"),
     target("Kernels", ["COpenBLAS", "CBuiltins"], extra: vectorised),

@@ -38,6 +38,9 @@ package protocol RowExchange: AnyObject {
 
   /// Adds the partial sums of all ranks, each row where it is owned, along the shard tree.
   ///
+  /// Other ranks may read `partials` until the next collective of the group, so between this call
+  /// or ``spread(_:)`` and the next writing of partial sums there must be one.
+  ///
   /// - Parameter partials: This rank's partial sums, ascending, in the memory of
   ///   ``makePartials(capacity:)``.
   /// - Returns: The complete sums of the rows this rank owns that any rank touched. Until
