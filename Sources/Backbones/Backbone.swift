@@ -14,6 +14,11 @@ package protocol Backbone: AnyObject {
   var userLayout: RowLayout { get }
   /// The layout of a row of the item table.
   var itemLayout: RowLayout { get }
+  /// The layout of the user rows that scores read: those of the table, unless the backbone
+  /// propagates them.
+  var scoredUserLayout: RowLayout { get }
+  /// As ``scoredUserLayout``, of items.
+  var scoredItemLayout: RowLayout { get }
   /// The dense parameters, which every rank holds, in the order of the files.
   var denseTensors: [DenseTensor] { get }
   /// Floats of all dense parameters with their padding, a multiple of 8.
@@ -89,6 +94,8 @@ package protocol CandidateScoring: Backbone {
 }
 
 extension Backbone {
+  package var scoredUserLayout: RowLayout { userLayout }
+  package var scoredItemLayout: RowLayout { itemLayout }
   package var itemReferencesPerRow: Int { 1 }
   package var keepsIntermediates: Bool { false }
 

@@ -12,14 +12,18 @@ package struct RowBatch {
   package let count: Int
   /// Which rows belong to which shard.
   package let runs: ShardRuns
+  /// What masks of the step are drawn by; `nil` for rows that are only scored.
+  package let dropout: DropoutKey?
 
   package init(
-    users: UnsafePointer<UInt32>, items: UnsafePointer<UInt32>, count: Int, runs: ShardRuns
+    users: UnsafePointer<UInt32>, items: UnsafePointer<UInt32>, count: Int, runs: ShardRuns,
+    dropout: DropoutKey? = nil
   ) {
     unsafe self.users = unsafe users
     unsafe self.items = unsafe items
     self.count = count
     self.runs = runs
+    self.dropout = dropout
   }
 }
 
@@ -75,11 +79,11 @@ package final class BatchGradients {
     let references = capacity * backbone.itemReferencesPerRow
     userSegments = SegmentSort(capacity: capacity)
     itemSegments = SegmentSort(capacity: references)
-    userRows = AlignedBuffer(count: capacity * backbone.userLayout.stride)
+    userRows = AlignedBuffer(count: capacity * backbone.scoredUserLayout.stride)
     self.itemPartials =
-      itemPartials ?? PartialRows(capacity: references, stride: backbone.itemLayout.stride)
+      itemPartials ?? PartialRows(capacity: references, stride: backbone.scoredItemLayout.stride)
     unsafe self.denseLeaves = unsafe denseLeaves
     isOrdered = ordered
-    scratch = TreeScratch(stride: backbone.itemLayout.stride, shardCount: shardCount)
+    scratch = TreeScratch(stride: backbone.scoredItemLayout.stride, shardCount: shardCount)
   }
 }

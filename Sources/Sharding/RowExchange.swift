@@ -125,12 +125,21 @@ final class PartialMerger {
 
   /// Writes the sums and their rows, ascending.
   func merge(keys target: UnsafeMutablePointer<UInt32>, sums: UnsafeMutablePointer<Float>) {
+    unsafe merge(sums: sums)
+    unsafe writeRows(into: target)
+    let first = UInt32(truncatingIfNeeded: owned.lowerBound)
+    for segment in 0..<segments.segmentCount { unsafe target[segment] &+= first }
+  }
+
+  /// Writes the sums, ascending by row.
+  func merge(sums: UnsafeMutablePointer<Float>) {
     unsafe PartialSums.merge(
       segments: segments, rows: places.pointer, blocks: blocks.pointer, ordered: isOrdered,
       scratch: scratch, sums: sums)
-    let first = UInt32(truncatingIfNeeded: owned.lowerBound)
-    for segment in 0..<segments.segmentCount {
-      unsafe target[segment] = unsafe segments.segmentKeys.pointer[segment] &+ first
-    }
+  }
+
+  /// Writes the rows that have sums, ascending, relative to the first owned.
+  func writeRows(into target: UnsafeMutablePointer<UInt32>) {
+    unsafe target.update(from: segments.segmentKeys.pointer, count: segments.segmentCount)
   }
 }

@@ -1,3 +1,4 @@
+import Backbones
 import Fabric
 package import Interactions
 import Kernels
@@ -90,6 +91,7 @@ package final class BatchLoader: RowSource {
   /// - Complexity: O(rows); no communication.
   package func load(_ batch: StepBatch, at position: StepPosition, rows: StepRows) {
     if position != loaded { readOrder(at: position) }
+    batch.dropout = DropoutKey(seed: seed, step: position.number)
     var end = 0
     for local in shards.indices {
       let range = rowStarts[local]..<rowStarts[local + 1]

@@ -12,13 +12,18 @@ final class BatchPass {
   private let model: Model
   private let exchange: any RowExchange
   private let isFetching: Bool
+  /// Whether ranks read item rows that others own without asking for them.
+  private let hasCopies: Bool
   /// Whether partial sums have their memory, which a pass that only scores does not need.
   private var isReducing = false
   private let references: AlignedBuffer<UInt32>
   private let fetched = ScratchBuffer<Float>()
   private let fetchedShifts = ScratchBuffer<Float>()
-  /// The complete gradients of the item rows this rank owns, after ``reduceItems()``.
+  /// The complete gradients of item rows that this rank owns, after ``backward(_:)``: of those that
+  /// any rank touched, or of all for a backbone that propagates.
   private(set) var itemSums: KeyedRows
+  /// The gradients of user rows, after ``backward(_:)``, likewise.
+  private(set) var userSums: KeyedRows
 
   /// - Parameters:
   ///   - capacity: Rows of the largest step.
@@ -28,7 +33,8 @@ final class BatchPass {
   init(capacity: Int, figureCount: Int, model: Model, context: JobContext) {
     self.model = model
     exchange = context.makeExchange(model)
-    isFetching = context.isSharded && !exchange.isShared
+    isFetching = context.isSharded && !exchange.isShared && model.propagation == nil
+    hasCopies = !isFetching && model.propagation == nil
     batch = StepBatch(capacity: capacity, tree: context.tree, rank: context.group.rank)
     reduction = DenseReduction(
       group: context.group, tree: context.tree, width: model.backbone.denseCount,
@@ -36,11 +42,13 @@ final class BatchPass {
     gradients = unsafe BatchGradients(
       capacity: capacity, backbone: model.backbone, shardCount: context.tree.shardCount,
       ordered: context.isOrdered, denseLeaves: reduction.leaves.pointer,
-      itemPartials: PartialRows(capacity: 0, stride: model.items.stride))
+      itemPartials: PartialRows(capacity: 0, stride: model.scoredItems.stride))
     references = AlignedBuffer(count: capacity * model.backbone.itemReferencesPerRow)
     itemSums = unsafe KeyedRows(
       keys: gradients.itemPartials.keys.pointer, rows: gradients.itemPartials.rows.pointer,
       count: 0)
+    userSums = unsafe KeyedRows(
+      keys: gradients.userSegments.segmentKeys.pointer, rows: gradients.userRows.pointer, count: 0)
   }
 
   /// Item rows that the batch reads, each once, ascending.
@@ -75,6 +83,7 @@ final class BatchPass {
   /// - Throws: What the exchange throws.
   func parameters() throws -> BatchParameters {
     try exchange.settle()
+    try model.propagate(dropout: batch.dropout)
     guard isFetching else { return unsafe parameters(items: nil) }
     let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
     unsafe try exchange.fetch(
@@ -100,11 +109,26 @@ final class BatchPass {
     return unsafe (parameters(items: rows), UnsafePointer(itemShifts))
   }
 
-  /// Gives every rank the sums of item rows, unless rows are fetched.
+  /// Gives every rank the sums of item rows, unless nobody has copies to shift.
   ///
   /// - Throws: What the exchange throws.
   func spreadItemSums() throws -> [KeyedRows] {
-    isFetching ? [] : try exchange.spread(itemSums)
+    hasCopies ? try exchange.spread(itemSums) : []
+  }
+
+  /// Takes the virtual step on all parameters: the gradients of this pass have become shifts.
+  ///
+  /// - Parameters:
+  ///   - factor: 1 for the direct step, −1 for the inverse.
+  ///   - spread: What ``spreadItemSums()`` returned.
+  /// - Throws: What the exchange throws.
+  func shift(factor: Float, _ spread: [KeyedRows]) throws {
+    try shiftItems(factor: factor, spread)
+    unsafe model.users.shift(
+      factor: factor, index: userSums.keys, count: userSums.count, shifts: userSums.rows)
+    unsafe model.dense.shift(
+      factor: factor, index: model.denseKey, count: 1, shifts: reduction.sum)
+    model.noteChange()
   }
 
   /// Takes the virtual step on item rows wherever they are: on the one copy by their owners, on
@@ -114,12 +138,12 @@ final class BatchPass {
   ///   - factor: 1 for the direct step, −1 for the inverse.
   ///   - spread: What ``spreadItemSums()`` returned.
   /// - Throws: What the exchange throws.
-  func shiftItems(factor: Float, _ spread: [KeyedRows]) throws {
+  private func shiftItems(factor: Float, _ spread: [KeyedRows]) throws {
     func shift(_ rows: KeyedRows) {
       unsafe model.items.shift(
         factor: factor, index: rows.keys, count: rows.count, shifts: rows.rows)
     }
-    guard !exchange.isShared, !isFetching else {
+    guard !exchange.isShared, hasCopies else {
       shift(itemSums)
       if exchange.isShared {
         unsafe try exchange.publish(keys: itemSums.keys, count: itemSums.count, of: model.items)
@@ -144,12 +168,13 @@ final class BatchPass {
 
   private func parameters(items: UnsafePointer<Float>?) -> BatchParameters {
     let users = unsafe WeightedProduct.Side(
-      base: model.users.weights.pointer, index: batch.users.pointer)
+      base: model.scoredUsers.weights.pointer, index: batch.users.pointer)
     let items =
       if let items = unsafe items {
         unsafe WeightedProduct.Side(base: items, index: gradients.itemSegments.segmentOfPosition)
       } else {
-        unsafe WeightedProduct.Side(base: model.items.weights.pointer, index: references.pointer)
+        unsafe WeightedProduct.Side(
+          base: model.scoredItems.weights.pointer, index: references.pointer)
       }
     return unsafe BatchParameters(users: users, items: items, dense: model.dense.weights.pointer)
   }
@@ -170,6 +195,13 @@ final class BatchPass {
     unsafe try model.backbone.backward(
       batch.rows, parameters, scoreGradients: batch.gradients.pointer, into: gradients)
     itemSums = try exchange.reduceToOwners(gradients.itemPartials)
+    userSums = unsafe KeyedRows(
+      keys: gradients.userSegments.segmentKeys.pointer, rows: gradients.userRows.pointer,
+      count: userKeyCount)
+    if let propagation = model.propagation {
+      (userSums, itemSums) = unsafe try propagation.backward(
+        users: userSums, items: itemSums, model.tables, denseLeaves: gradients.denseLeaves)
+    }
   }
 
   /// The optimizer's step on everything the batch touched.
@@ -184,12 +216,17 @@ final class BatchPass {
     unsafe model.items.update(
       step, index: itemSums.keys, count: itemSums.count, gradients: itemSums.rows)
     // What other ranks wait for comes first.
-    if !isFetching {
-      unsafe try exchange.publish(keys: itemSums.keys, count: itemSums.count, of: model.items)
-    }
+    try publishItems()
     unsafe model.users.update(
-      step, index: userKeys, count: userKeyCount, gradients: gradients.userRows.pointer)
+      step, index: userSums.keys, count: userSums.count, gradients: userSums.rows)
     unsafe model.dense.update(
       denseStep, index: model.denseKey, count: 1, gradients: reduction.sum)
+    model.noteChange()
+  }
+
+  /// Brings all copies of the item rows that the owners changed up to date, if there are any.
+  private func publishItems() throws {
+    guard hasCopies else { return }
+    unsafe try exchange.publish(keys: itemSums.keys, count: itemSums.count, of: model.items)
   }
 }

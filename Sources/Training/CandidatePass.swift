@@ -20,7 +20,9 @@ final class CandidatePass {
     scores = (0..<Self.count).map { _ in AlignedBuffer(count: capacity) }
     gradients = (0..<Self.count).map { _ in AlignedBuffer(count: capacity) }
     scorer = model.backbone as? any CandidateScoring
-    copies = scorer == nil ? CandidateCopies(capacity: capacity, model: model) : nil
+    copies =
+      scorer == nil && model.propagation == nil
+      ? CandidateCopies(capacity: capacity, model: model) : nil
   }
 
   /// Computes the labeled loss of each candidate, and keeps each one's derivatives.
@@ -45,6 +47,48 @@ final class CandidatePass {
     } else {
       try copies?.forward(pass, parameters, shifts, into: target)
     }
+    unsafe evaluate(batch, scale: scale, losses: losses)
+  }
+
+  /// As ``judge(_:_:_:scale:losses:)`` for a backbone that propagates: the tables are shifted, and
+  /// put back.
+  ///
+  /// - Parameters:
+  ///   - pass: The labeled batch.
+  ///   - tables: Keeps what is put back.
+  ///   - unlabeled: Its gradients have become the shifts.
+  ///   - scale: Of the derivatives.
+  ///   - losses: `(S', 3)`: the losses of each shard, overwritten.
+  /// - Returns: Where the rows of the batch are, not shifted.
+  /// - Throws: What an exchange throws.
+  func judge(
+    _ pass: BatchPass, tables: TableCandidates, shiftedBy unlabeled: BatchPass, scale: Float,
+    losses: UnsafeMutablePointer<Double>
+  ) throws -> BatchParameters {
+    tables.save()
+    for decision in [Decision.direct, .inverse] {
+      try unlabeled.shift(factor: decision.factor, [])
+      try forward(pass, try pass.parameters(), decision)
+      tables.restore()
+    }
+    let parameters = try pass.parameters()
+    try forward(pass, parameters, .none)
+    unsafe evaluate(pass.batch, scale: scale, losses: losses)
+    return parameters
+  }
+
+  private func forward(
+    _ pass: BatchPass, _ parameters: BatchParameters, _ decision: Decision
+  ) throws {
+    try pass.forward(parameters)
+    unsafe scores[decision.rawValue].pointer.update(
+      from: pass.batch.logits.pointer, count: pass.batch.count)
+  }
+
+  /// Turns scores into losses and derivatives.
+  private func evaluate(
+    _ batch: StepBatch, scale: Float, losses: UnsafeMutablePointer<Double>
+  ) {
     for candidate in 0..<Self.count {
       for shard in batch.labeledCounts.indices {
         let start = batch.start(of: shard)

@@ -83,7 +83,7 @@ package final class FullRanker {
       unsafe userRows.pointer[row] = users.users[place] - UInt32(model.firstUser)
     }
     unsafe backbone.writeUserVectors(
-      into: ranking.users.pointer, rows: userRows.pointer, count: block.count, of: model.users,
+      into: ranking.users.pointer, rows: userRows.pointer, count: block.count, of: model.scoredUsers,
       dense: model.dense.row(0))
     let excluded = gatherMasked(block, of: users)
     return unsafe users.relevantStarts.withUnsafeBufferPointer { starts in
@@ -126,9 +126,11 @@ package final class FullRanker {
     let width = backbone.vectorWidth
     let all = AlignedBuffer<Float>(count: model.itemCount * width)
     try model.sharedItems?.settle()
-    guard context.isSharded, model.sharedItems == nil else {
+    try model.propagate(dropout: nil)
+    guard context.isSharded, model.sharedItems == nil, model.propagation == nil else {
       unsafe try backbone.writeItemVectors(
-        into: all.pointer, rows: 0..<model.itemCount, of: model.items, dense: model.dense.row(0))
+        into: all.pointer, rows: 0..<model.itemCount, of: model.scoredItems,
+        dense: model.dense.row(0))
       return all
     }
     let parts = Partition(

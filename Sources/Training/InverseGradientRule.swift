@@ -21,6 +21,8 @@ package final class InverseGradientRule: UpdateRule {
   private let labeled: BatchPass
   private let shifts: VirtualShifts
   private let candidates: CandidatePass
+  /// Of a backbone that propagates, whose candidates are whole tables.
+  private let tables: TableCandidates?
   /// Three losses, no gradients.
   private let verdict: DenseReduction
 
@@ -42,6 +44,7 @@ package final class InverseGradientRule: UpdateRule {
       capacity: source.capacity(.labeled), figureCount: 0, model: model, context: context)
     shifts = VirtualShifts(capacity: source.capacity(.labeled), model: model)
     candidates = CandidatePass(capacity: source.capacity(.labeled), model: model)
+    tables = model.propagation == nil ? nil : TableCandidates(model: model)
     verdict = DenseReduction(
       group: context.group, tree: context.tree, width: 0,
       figureCount: CandidatePass.count, ordered: true)
@@ -57,12 +60,8 @@ package final class InverseGradientRule: UpdateRule {
     labeled.sort()
 
     let virtual = try virtualStep(&record, position)
-    let (parameters, itemShifts) = unsafe try labeled.parameters(shifts: unlabeled.itemSums)
-    let batchShifts = unsafe shifts.find(
-      for: labeled, userShifts: unlabeled, itemShifts: virtual, fetched: itemShifts)
     let scale = Float(1 / Double(max(1, record.labeledRows)))
-    unsafe try candidates.judge(
-      labeled, parameters, batchShifts, scale: scale, losses: verdict.figureLeaves.pointer)
+    var parameters = try judge(virtual, scale: scale)
     try verdict.reduce()
     let losses = (verdict.figure(0), verdict.figure(1), verdict.figure(2))
     try requireFinite(losses.0, position)
@@ -73,6 +72,7 @@ package final class InverseGradientRule: UpdateRule {
     record.labeledLoss = losses.1
 
     try commit(decision, virtual)
+    if model.propagation != nil { parameters = try labeled.parameters() }
     if model.backbone.keepsIntermediates { try labeled.forward(parameters) }
     candidates.writeGradients(of: decision, to: labeled.batch)
     try labeled.backward(parameters)
@@ -102,11 +102,28 @@ package final class InverseGradientRule: UpdateRule {
     try unlabeled.reduction.reduce()
     record.unlabeledLoss = unlabeled.reduction.figure(0)
     try requireFinite(record.unlabeledLoss, position)
-    let sums = unlabeled.itemSums
-    unsafe turn(unlabeled.gradients.userRows.pointer, unlabeled.userKeyCount * model.users.stride)
-    unsafe turn(sums.rows, sums.count * model.items.stride)
+    let (users, items) = (unlabeled.userSums, unlabeled.itemSums)
+    unsafe turn(users.rows, users.count * model.users.stride)
+    unsafe turn(items.rows, items.count * model.items.stride)
     unsafe turn(unlabeled.reduction.sum, model.dense.stride)
     return try unlabeled.spreadItemSums()
+  }
+
+  /// Scores the labeled rows at the three candidates.
+  ///
+  /// - Returns: Where the rows are, not shifted.
+  private func judge(_ virtual: [KeyedRows], scale: Float) throws -> BatchParameters {
+    let losses = unsafe verdict.figureLeaves.pointer
+    if let tables {
+      return unsafe try candidates.judge(
+        labeled, tables: tables, shiftedBy: unlabeled, scale: scale, losses: losses)
+    }
+    let (parameters, itemShifts) = unsafe try labeled.parameters(shifts: unlabeled.itemSums)
+    let batchShifts = unsafe shifts.find(
+      for: labeled, userShifts: unlabeled, itemShifts: virtual, fetched: itemShifts)
+    unsafe try candidates.judge(
+      labeled, parameters, batchShifts, scale: scale, losses: losses)
+    return parameters
   }
 
   private func turn(_ gradients: UnsafeMutablePointer<Float>, _ count: Int) {
@@ -118,14 +135,8 @@ package final class InverseGradientRule: UpdateRule {
   /// Keeps the winning virtual step.
   private func commit(_ decision: Decision, _ virtual: [KeyedRows]) throws {
     guard decision != .none else { return }
-    let factor = decision.factor
-    try unlabeled.shiftItems(factor: factor, virtual)
-    labeled.shiftFetched(factor: factor)
-    unsafe model.users.shift(
-      factor: factor, index: unlabeled.userKeys, count: unlabeled.userKeyCount,
-      shifts: unlabeled.gradients.userRows.pointer)
-    unsafe model.dense.shift(
-      factor: factor, index: model.denseKey, count: 1, shifts: unlabeled.reduction.sum)
+    try unlabeled.shift(factor: decision.factor, virtual)
+    labeled.shiftFetched(factor: decision.factor)
     try unlabeled.settle()
   }
 }

@@ -37,6 +37,7 @@ extension Model {
         "item", items, items.row(items.written.lowerBound), rows: items.written, of: itemCount)
       + denseParts("", dense.weights.pointer)
     try rewrite { for part in all { try part.read(from: reader) } }
+    noteChange()
   }
 
   /// Runs `body`, which writes parameters, while no rank reads item rows. A collective when ranks

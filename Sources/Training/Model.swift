@@ -20,6 +20,11 @@ package final class Model {
   package let itemOwnership: RowOwnership
   /// The one copy of the item rows that all ranks share, if they do.
   let sharedItems: SharedRows?
+  /// What computes the rows that scores read, for a backbone that propagates.
+  let propagation: (any Propagation)?
+  /// Grows whenever parameters change.
+  private var version = 0
+  private var propagated: (version: Int, dropout: DropoutKey?)?
   private let denseKeys = AlignedBuffer<UInt32>(count: 1)
 
   /// The initial model.
@@ -32,11 +37,14 @@ package final class Model {
   ///   - tree: The shards and their owners.
   ///   - rank: This rank.
   ///   - sharedItems: Memory for the item rows that all ranks share; it is left unsettled.
+  ///   - propagation: Of a backbone that propagates.
   package init(
     _ configuration: TrainingConfiguration, backbone: any Backbone, userStarts: [Int],
-    itemStarts: [Int], tree: ShardTree, rank: Int, sharedItems: SharedRows? = nil
+    itemStarts: [Int], tree: ShardTree, rank: Int, sharedItems: SharedRows? = nil,
+    propagation: (any Propagation)? = nil
   ) {
     self.backbone = backbone
+    self.propagation = propagation
     let optimizer = configuration.optimizer
     let userOwnership = RowOwnership(shardStarts: userStarts, tree: tree)
     let userRows = userOwnership.rows(of: rank)
@@ -50,7 +58,7 @@ package final class Model {
     let owned = itemOwnership.rows(of: rank)
     items = RowTable(
       layout: backbone.itemLayout,
-      held: configuration.tables == .replicated || sharedItems != nil ? 0..<itemCount : owned,
+      held: Self.holdsAll(configuration, sharedItems, propagation) ? 0..<itemCount : owned,
       owned: owned, optimizer: optimizer.row, sharedWeights: sharedItems?.weights)
     self.sharedItems = sharedItems
     dense = RowTable(
@@ -59,6 +67,14 @@ package final class Model {
     backbone.initializeUsers(users, firstRow: firstUser, seed: configuration.seed)
     backbone.initializeItems(items, firstRow: 0, seed: configuration.seed)
     unsafe backbone.initializeDense(dense.row(0), seed: configuration.seed)
+  }
+
+  /// Whether a rank holds all item rows. Of rows that are propagated nobody reads another's.
+  private static func holdsAll(
+    _ configuration: TrainingConfiguration, _ sharedItems: SharedRows?,
+    _ propagation: (any Propagation)?
+  ) -> Bool {
+    propagation == nil && (configuration.tables == .replicated || sharedItems != nil)
   }
 
   /// The initial model for a dataset; a collective.
@@ -77,7 +93,9 @@ package final class Model {
   ) throws {
     let backbone = backbone ?? configuration.makeBackbone()
     let (group, tree) = (context.group, context.tree)
-    let isSharing = group.size > 1 && group.machines.machineCount == 1
+    let propagation = try (backbone as? any PropagatingBackbone)?.makePropagation(
+      over: InteractionGraph(dataset, context: context), group: group)
+    let isSharing = group.size > 1 && group.machines.machineCount == 1 && propagation == nil
     let shared =
       try isSharing
       ? SharedRows(
@@ -85,8 +103,35 @@ package final class Model {
         stride: backbone.itemLayout.stride, group: group) : nil
     self.init(
       configuration, backbone: backbone, userStarts: dataset.userStarts,
-      itemStarts: dataset.itemStarts, tree: tree, rank: group.rank, sharedItems: shared)
+      itemStarts: dataset.itemStarts, tree: tree, rank: group.rank, sharedItems: shared,
+      propagation: propagation)
     try shared?.publish()
+  }
+
+  // MARK: The rows that scores read
+
+  /// The user rows that scores read.
+  var scoredUsers: RowTable { propagation?.users ?? users }
+  /// The item rows that scores read.
+  var scoredItems: RowTable { propagation?.items ?? items }
+
+  /// Says that parameters have changed.
+  func noteChange() { version += 1 }
+
+  /// Brings the rows that scores read up to date. A collective for backbones that propagate.
+  ///
+  /// - Parameter dropout: What masks are drawn by; `nil` for scoring.
+  /// - Throws: What the group throws.
+  func propagate(dropout: DropoutKey?) throws {
+    guard let propagation else { return }
+    if let propagated, propagated == (version, dropout) { return }
+    try propagation.forward(tables, dropout: dropout)
+    propagated = (version, dropout)
+  }
+
+  /// The parameters as a propagation reads them.
+  var tables: PropagatedTables {
+    unsafe PropagatedTables(users: users, items: items, dense: dense.weights.pointer)
   }
 
   /// The row number of the dense parameters, for calls that take row numbers.

@@ -1,4 +1,4 @@
-import Backbones
+package import Backbones
 import Fabric
 package import Kernels
 
@@ -21,6 +21,8 @@ package final class StepBatch {
   package private(set) var labeledCounts: [Int]
   /// Rows in use.
   package private(set) var count = 0
+  /// What masks of the step are drawn by; `nil` for rows that are only scored.
+  package var dropout: DropoutKey?
 
   private let starts: AlignedBuffer<UInt32>
   private let shards: AlignedBuffer<UInt32>
@@ -76,6 +78,7 @@ package final class StepBatch {
       users: users.pointer, items: items.pointer, count: count,
       runs: ShardRuns(
         starts: starts.pointer, shards: shards.pointer, blocks: blocks.pointer,
-        shardOfRow: shardOfRow.pointer, count: shardCount))
+        shardOfRow: shardOfRow.pointer, count: shardCount),
+      dropout: dropout)
   }
 }

@@ -39,8 +39,8 @@ final class VirtualShifts {
     let zero = unsafe UnsafePointer(zeros.pointer)
     unsafe userPlaces.pointer.update(repeating: zero, count: pass.userKeyCount)
     unsafe RowShift.find(
-      keys: pass.userKeys, count: pass.userKeyCount, in: unlabeled.userKeys,
-      knownCount: unlabeled.userKeyCount, rows: unlabeled.gradients.userRows.pointer,
+      keys: pass.userKeys, count: pass.userKeyCount, in: unlabeled.userSums.keys,
+      knownCount: unlabeled.userSums.count, rows: unlabeled.userSums.rows,
       stride: model.users.stride, places: userPlaces.pointer)
     let stride = model.items.stride
     if let fetched = unsafe fetched {
