@@ -38,6 +38,44 @@ import Testing
     withExtendedLifetime((left, right)) {}
   }
 
+  /// Parts of wider matrices, at any place in memory; what lies between the rows stays.
+  @Test(arguments: shapes)
+  func partsOfMatricesGiveTheSameBits(shape: (rows: Int, columns: Int, inner: Int)) {
+    let (m, n, k) = shape
+    var draws = Draws(seed: UInt64(m * n * k))
+    let (a, b) = (AlignedBuffer(draws.floats(m * k)), AlignedBuffer(draws.floats(k * n)))
+    let c = AlignedBuffer<Float>(count: m * n)
+    unsafe MatrixProduct.multiply(
+      rows: m, columns: n, inner: k, a.pointer, b.pointer, into: c.pointer)
+    for offset in 1..<16 {
+      let (wideA, wideB) = (
+        AlignedBuffer<Float>(count: offset + m * (k + 3)),
+        AlignedBuffer<Float>(count: offset + k * (n + 5))
+      )
+      for place in 0..<m * k {
+        unsafe wideA.pointer[offset + place / k * (k + 3) + place % k] = a.pointer[place]
+      }
+      for place in 0..<k * n {
+        unsafe wideB.pointer[offset + place / n * (n + 5) + place % n] = b.pointer[place]
+      }
+      let wideC = AlignedBuffer([Float](repeating: 9, count: offset + m * (n + 1)))
+      unsafe MatrixProduct.multiply(
+        rows: m, columns: n, inner: k, Matrix(wideA.pointer + offset, stride: k + 3),
+        Matrix(wideB.pointer + offset, stride: n + 5),
+        into: MutableMatrix(wideC.pointer + offset, stride: n + 1), factor: 0.5)
+      let values = wideC.values
+      for row in 0..<m {
+        let start = offset + row * (n + 1)
+        #expect(
+          values[start..<start + n].map { 2 * $0 }.bits
+            == c.values[row * n..<(row + 1) * n].map { $0 }.bits)
+        #expect(values[start + n] == 9)
+      }
+      withExtendedLifetime((wideA, wideB)) {}
+    }
+    withExtendedLifetime((a, b)) {}
+  }
+
   @Test func emptyProductsAreZeroOrLeaveTheSum() {
     let (a, b) = (AlignedBuffer<Float>(count: 8), AlignedBuffer<Float>(count: 8))
     let sums = AlignedBuffer<Float>([1, 2, 3, 4])
