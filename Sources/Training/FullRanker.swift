@@ -83,8 +83,8 @@ package final class FullRanker {
       unsafe userRows.pointer[row] = users.users[place] - UInt32(model.firstUser)
     }
     unsafe backbone.writeUserVectors(
-      into: ranking.users.pointer, rows: userRows.pointer, count: block.count, of: model.scoredUsers,
-      dense: model.dense.row(0))
+      into: ranking.users.pointer, rows: userRows.pointer, count: block.count,
+      of: model.scoredUsers, dense: model.dense.row(0))
     let excluded = gatherMasked(block, of: users)
     return unsafe users.relevantStarts.withUnsafeBufferPointer { starts in
       unsafe users.relevant.withUnsafeBufferPointer { relevant in

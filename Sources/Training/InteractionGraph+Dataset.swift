@@ -1,6 +1,5 @@
 import Fabric
 import Interactions
-import Kernels
 import Sharding
 
 extension InteractionGraph {
@@ -13,25 +12,27 @@ extension InteractionGraph {
   convenience init(_ dataset: Dataset, context: JobContext) throws {
     let run = context.tree.shards(of: context.group.rank)
     let firstUser = dataset.userStarts[run.lowerBound]
-    var (starts, items): ([Int], [UInt32]) = ([0], [])
+    var edges = Edges()
     for index in run {
       let shard = try dataset.shard(index)
-      var pairs = shard.positivePairs(firstUser: firstUser)
-      pairs.sort()
       var previous: UInt64?
-      for pair in pairs where pair != previous {
+      for pair in shard.positivePairs(firstUser: firstUser).sorted() where pair != previous {
         previous = pair
-        while starts.count <= Int(pair >> 32) { starts.append(items.count) }
-        items.append(UInt32(truncatingIfNeeded: pair))
+        edges.close(upTo: Int(pair >> 32))
+        edges.items.append(UInt32(truncatingIfNeeded: pair))
       }
     }
-    let users = dataset.userStarts[run.upperBound] - firstUser
-    while starts.count <= users { starts.append(items.count) }
+    edges.close(upTo: dataset.userStarts[run.upperBound] - firstUser)
     try self.init(
-      userStarts: starts, items: items,
-      shardStarts: run.map { dataset.userStarts[$0] - firstUser } + [users],
-      itemStarts: dataset.itemStarts, tree: context.tree, isOrdered: context.isOrdered,
-      group: context.group)
+      edges, userStarts: dataset.userStarts, itemStarts: dataset.itemStarts, tree: context.tree,
+      isOrdered: context.isOrdered, group: context.group)
+  }
+}
+
+extension InteractionGraph.Edges {
+  /// Ends the edges of all users before `user`.
+  fileprivate mutating func close(upTo user: Int) {
+    while starts.count <= user { starts.append(items.count) }
   }
 }
 

@@ -22,8 +22,8 @@ package struct JobContext {
   func makeExchange(_ model: Model) -> any RowExchange {
     if let table = model.sharedItems {
       return SharedExchange(
-        group: group, ownership: model.itemOwnership, table: table, stride: model.scoredItems.stride,
-        shardCount: tree.shardCount, ordered: isOrdered)
+        group: group, ownership: model.itemOwnership, table: table,
+        stride: model.scoredItems.stride, shardCount: tree.shardCount, ordered: isOrdered)
     }
     return MessageExchange(
       group: group, ownership: model.itemOwnership, stride: model.scoredItems.stride,

@@ -143,6 +143,7 @@ extension TrainingConfiguration {
   func makeBackbone() -> any Backbone {
     switch backbone {
     case .gmf: GeneralizedMatrixFactorization(factors: factors, hasBiases: biases)
+    case .lightgcn: LightGraphConvolution(factors: factors, layers: layers)
     }
   }
 }

@@ -16,7 +16,7 @@ package enum Method: String, Codable, Sendable, CaseIterable {
 
 /// The family of models.
 package enum BackboneName: String, Codable, Sendable, CaseIterable {
-  case gmf
+  case gmf, lightgcn
 }
 
 /// The optimizer of rows and dense parameters.
@@ -71,6 +71,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// `F`.
   package var factors = 32
   package var biases = false
+  /// Layers of a backbone that has some.
+  package var layers = 3
   /// `B`, labeled rows per step over all ranks.
   package var batch = 1024
   package var epochs = 20

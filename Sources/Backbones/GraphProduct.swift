@@ -1,0 +1,105 @@
+import Fabric
+import Kernels
+import Sharding
+
+/// Products with the scaled adjacency of the graph, over all ranks: a layer of a graph model.
+///
+///     users ← L_u A (R_i items)        items ← L_i Aᵀ (R_u users)
+///
+/// Users' rows stay with their rank; of items each rank owns some rows, and reads all.
+///
+/// - Complexity: O(edges · F / P) for each product. Items' rows take two collectives: partial sums to
+///   their owners, owners' rows to all.
+@safe
+final class GraphProduct {
+  /// Factors of rows: by the row that is written, and by the row that is read.
+  struct Scales {
+    let written: AlignedBuffer<Float>
+    let read: AlignedBuffer<Float>
+  }
+
+  /// `F`, in whole blocks.
+  let stride: Int
+  /// The item rows that this rank owns.
+  let owned: Range<Int>
+  private let graph: InteractionGraph
+  private let exchange: WholeTableExchange
+  private let partials: PartialRows
+  private let scratch: TreeScratch
+
+  /// A collective.
+  ///
+  /// - Parameters:
+  ///   - graph: The edges of this rank's users.
+  ///   - stride: Floats per row.
+  ///   - group: The ranks.
+  /// - Throws: What the group throws.
+  init(_ graph: InteractionGraph, stride: Int, group: any ProcessGroup) throws {
+    self.graph = graph
+    self.stride = stride
+    partials = graph.transposed.makePartials(stride: stride)
+    scratch = TreeScratch(stride: stride, shardCount: graph.tree.shardCount)
+    exchange = try WholeTableExchange(
+      partials, group: group, ownership: graph.ownership, shardCount: graph.tree.shardCount,
+      ordered: graph.isOrdered)
+    owned = exchange.owned
+  }
+
+  /// Sums of items' rows for this rank's users.
+  ///
+  /// - Parameters:
+  ///   - items: `(I, stride)`.
+  ///   - scales: `(U')` for what is written, `(I)` for what is read.
+  ///   - users: `(U', stride)`, overwritten.
+  ///   - total: `(U', stride)`: what is written is added to it.
+  func multiply(
+    items: UnsafePointer<Float>, _ scales: Scales, intoUsers users: UnsafeMutablePointer<Float>,
+    total: UnsafeMutablePointer<Float>? = nil
+  ) {
+    unsafe SparseProduct.multiply(
+      graph.edges, by: Matrix(items, stride: stride), columns: stride,
+      scales: SparseProduct.Scales(outputs: scales.written.pointer, inputs: scales.read.pointer),
+      into: MutableMatrix(users, stride: stride),
+      total: total.map { unsafe MutableMatrix($0, stride: stride) })
+  }
+
+  /// Sums of users' rows of all ranks for the items that this rank owns.
+  ///
+  /// - Parameters:
+  ///   - users: `(U', stride)`.
+  ///   - scales: `(I)` for what is written, `(U')` for what is read.
+  ///   - items: `(owned, stride)`, overwritten.
+  /// - Throws: What the group throws.
+  func multiply(
+    users: UnsafePointer<Float>, _ scales: Scales, intoItems items: UnsafeMutablePointer<Float>
+  ) throws {
+    unsafe SparseProduct.multiplyTransposed(
+      graph.transposed, by: Matrix(users, stride: stride), columns: stride,
+      scales: SparseProduct.Scales(outputs: scales.written.pointer, inputs: scales.read.pointer),
+      scratch: scratch, into: partials)
+    unsafe try exchange.reduce(partials, into: items)
+  }
+
+  /// Gives every rank the rows of all owners; see ``WholeTableExchange/gather(_:into:)``.
+  func gather(
+    _ rows: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>
+  ) throws {
+    unsafe try exchange.gather(rows, into: all)
+  }
+}
+
+extension AlignedBuffer<Float> {
+  /// One value for each of `degrees`.
+  convenience init(_ degrees: [Int], _ value: (Float) -> Float) {
+    self.init(count: degrees.count)
+    for (row, degree) in degrees.enumerated() { unsafe pointer[row] = value(Float(degree)) }
+  }
+}
+
+extension RowTable {
+  /// Propagated rows: no optimizer updates them.
+  convenience init(propagated layout: RowLayout, rows: Range<Int>) {
+    self.init(
+      layout: layout, held: rows, owned: rows, optimizer: .gradientDescent, isLazy: false)
+  }
+}

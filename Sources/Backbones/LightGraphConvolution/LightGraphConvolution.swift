@@ -1,0 +1,82 @@
+package import Fabric
+package import Kernels
+import Randomness
+package import Sharding
+
+/// LightGCN: rows are averaged over the graph `K` times; a score is the product of the means of all
+/// layers.
+///
+///     E⁽ᵏ⁺¹⁾ = D^−½ A D^−½ E⁽ᵏ⁾        final = 1/(K+1) · Σ E⁽ᵏ⁾        score = final_u · final_i
+///
+/// He et al., *LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation*,
+/// SIGIR 2020, section 3. Embeddings start from N(0, 0.1²), as in the authors' code.
+package final class LightGraphConvolution: PropagatingBackbone {
+  private let product: DotProduct
+  private let layers: Int
+
+  /// - Parameters:
+  ///   - factors: `F`, at least 1.
+  ///   - layers: `K`, at least 1.
+  package init(factors: Int, layers: Int) {
+    precondition(layers >= 1, "a graph model has at least one layer")
+    product = DotProduct(factors: factors)
+    self.layers = layers
+  }
+
+  package var userLayout: RowLayout { product.layout }
+  package var itemLayout: RowLayout { product.layout }
+  package var denseTensors: [DenseTensor] { [] }
+  package var denseCount: Int { RowLayout.lanes }
+
+  package func initializeUsers(_ table: RowTable, firstRow: Int, seed: UInt64) {
+    NormalRows(deviation: 0.1, layout: userLayout).fill(
+      table, firstRow: firstRow, random: Philox(seed: seed, purpose: .initialUsers))
+  }
+
+  package func initializeItems(_ table: RowTable, firstRow: Int, seed: UInt64) {
+    NormalRows(deviation: 0.1, layout: itemLayout).fill(
+      table, firstRow: firstRow, random: Philox(seed: seed, purpose: .initialItems))
+  }
+
+  package func initializeDense(_ dense: UnsafeMutablePointer<Float>, seed: UInt64) {}
+
+  package func makePropagation(
+    over graph: InteractionGraph, group: any ProcessGroup
+  ) throws -> any Propagation {
+    try LightGraphPropagation(
+      over: graph, layout: product.layout, layers: layers, group: group)
+  }
+
+  package func forward(
+    _ batch: RowBatch, _ parameters: BatchParameters, into scores: UnsafeMutablePointer<Float>
+  ) {
+    unsafe product.forward(batch, parameters, into: scores)
+  }
+
+  package func backward(
+    _ batch: RowBatch, _ parameters: BatchParameters, scoreGradients: UnsafePointer<Float>,
+    into gradients: BatchGradients
+  ) {
+    unsafe gradients.denseLeaves.update(repeating: 0, count: batch.runs.count * denseCount)
+    unsafe product.backward(batch, parameters, scoreGradients: scoreGradients, into: gradients)
+  }
+}
+
+extension LightGraphConvolution: FactorizedScoring {
+  package var vectorWidth: Int { product.layout.factors }
+
+  package func writeItemVectors(
+    into vectors: UnsafeMutablePointer<Float>, rows: Range<Int>, of table: RowTable,
+    dense: UnsafePointer<Float>
+  ) {
+    unsafe product.writeVectors(into: vectors, rows: rows, of: table)
+  }
+
+  package func writeUserVectors(
+    into vectors: UnsafeMutablePointer<Float>, rows: UnsafePointer<UInt32>, count: Int,
+    of table: RowTable, dense: UnsafePointer<Float>
+  ) {
+    let rows = unsafe UnsafeBufferPointer(start: rows, count: count)
+    unsafe product.writeVectors(into: vectors, rows: rows.lazy.map { Int($0) }, of: table)
+  }
+}
