@@ -14,6 +14,8 @@ protocol LaneBlock {
   mutating func add(_ row: UnsafePointer<Float>)
   /// Becomes `self ⊙ row`.
   mutating func multiply(by row: UnsafePointer<Float>)
+  /// Becomes `factor · self`.
+  mutating func scale(by factor: SIMD8<Float>)
   /// Adds `self ⊙ row` to `target`, fused.
   func add(times row: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>)
   func store(to row: UnsafeMutablePointer<Float>)
@@ -74,6 +76,9 @@ struct Lanes8: LaneBlock {
   mutating func multiply(by row: UnsafePointer<Float>) { value = unsafe value * load8(row) }
 
   @inline(__always)
+  mutating func scale(by factor: SIMD8<Float>) { value *= factor }
+
+  @inline(__always)
   func add(times row: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>) {
     unsafe store8(load8(target).addingProduct(load8(row), value), target)
   }
@@ -124,6 +129,12 @@ struct Pair<Half: LaneBlock>: LaneBlock {
   }
 
   @inline(__always)
+  mutating func scale(by factor: SIMD8<Float>) {
+    low.scale(by: factor)
+    high.scale(by: factor)
+  }
+
+  @inline(__always)
   func add(times row: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>) {
     unsafe low.add(times: row, to: target)
     unsafe high.add(times: row + Half.width, to: target + Half.width)
@@ -168,6 +179,9 @@ struct BiasLane: LaneBlock {
 
   @inline(__always)
   mutating func multiply(by row: UnsafePointer<Float>) {}
+
+  @inline(__always)
+  mutating func scale(by factor: SIMD8<Float>) { value *= factor[0] }
 
   @inline(__always)
   func add(times row: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>) {
