@@ -12,10 +12,14 @@ import Sharding
 ///   their owners, owners' rows to all.
 @safe
 final class GraphProduct {
-  /// Factors of rows: by the row that is written, and by the row that is read.
+  /// Factors of rows: by the row that is written, and by the row that is read; `nil` stands for 1.
   struct Scales {
-    let written: AlignedBuffer<Float>
-    let read: AlignedBuffer<Float>
+    let written: AlignedBuffer<Float>?
+    let read: AlignedBuffer<Float>?
+
+    fileprivate var pointers: SparseProduct.Scales {
+      unsafe SparseProduct.Scales(outputs: written?.pointer, inputs: read?.pointer)
+    }
   }
 
   /// `F`, in whole blocks.
@@ -51,16 +55,12 @@ final class GraphProduct {
   ///   - items: `(I, stride)`.
   ///   - scales: `(U')` for what is written, `(I)` for what is read.
   ///   - users: `(U', stride)`, overwritten.
-  ///   - total: `(U', stride)`: what is written is added to it.
   func multiply(
-    items: UnsafePointer<Float>, _ scales: Scales, intoUsers users: UnsafeMutablePointer<Float>,
-    total: UnsafeMutablePointer<Float>? = nil
+    items: UnsafePointer<Float>, _ scales: Scales, intoUsers users: UnsafeMutablePointer<Float>
   ) {
     unsafe SparseProduct.multiply(
       graph.edges, by: Matrix(items, stride: stride), columns: stride,
-      scales: SparseProduct.Scales(outputs: scales.written.pointer, inputs: scales.read.pointer),
-      into: MutableMatrix(users, stride: stride),
-      total: total.map { unsafe MutableMatrix($0, stride: stride) })
+      scales: scales.pointers, into: MutableMatrix(users, stride: stride))
   }
 
   /// Sums of users' rows of all ranks for the items that this rank owns.
@@ -75,8 +75,7 @@ final class GraphProduct {
   ) throws {
     unsafe SparseProduct.multiplyTransposed(
       graph.transposed, by: Matrix(users, stride: stride), columns: stride,
-      scales: SparseProduct.Scales(outputs: scales.written.pointer, inputs: scales.read.pointer),
-      scratch: scratch, into: partials)
+      scales: scales.pointers, scratch: scratch, into: partials)
     unsafe try exchange.reduce(partials, into: items)
   }
 

@@ -91,7 +91,9 @@ package final class Model {
     _ configuration: TrainingConfiguration, dataset: Dataset, context: JobContext,
     backbone: (any Backbone)? = nil
   ) throws {
-    let backbone = backbone ?? configuration.makeBackbone()
+    let backbone = 
+      backbone
+      ?? configuration.makeBackbone(userCount: dataset.users, itemCount: dataset.items)
     let (group, tree) = (context.group, context.tree)
     let propagation = try (backbone as? any PropagatingBackbone)?.makePropagation(
       over: InteractionGraph(dataset, context: context), group: group)
@@ -140,10 +142,14 @@ package final class Model {
 
 extension TrainingConfiguration {
   /// A new backbone of the configured family.
-  func makeBackbone() -> any Backbone {
+  func makeBackbone(userCount: Int, itemCount: Int) -> any Backbone {
     switch backbone {
     case .gmf: GeneralizedMatrixFactorization(factors: factors, hasBiases: biases)
     case .lightgcn: LightGraphConvolution(factors: factors, layers: layers)
+    case .ngcf:
+      NeuralGraphCollaborativeFiltering(
+        .init(factors: factors, layers: layers, dropout: Float(dropout)), userCount: userCount,
+        itemCount: itemCount)
     }
   }
 }

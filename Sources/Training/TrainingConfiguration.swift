@@ -16,7 +16,7 @@ package enum Method: String, Codable, Sendable, CaseIterable {
 
 /// The family of models.
 package enum BackboneName: String, Codable, Sendable, CaseIterable {
-  case gmf, lightgcn
+  case gmf, lightgcn, ngcf
 }
 
 /// The optimizer of rows and dense parameters.
@@ -73,6 +73,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var biases = false
   /// Layers of a backbone that has some.
   package var layers = 3
+  /// The share of activations that a backbone with dropout drops in training.
+  package var dropout = 0.0
   /// `B`, labeled rows per step over all ranks.
   package var batch = 1024
   package var epochs = 20
