@@ -67,4 +67,18 @@ package enum Elementwise {
       }
     }
   }
+
+  /// `target[r] ← target[r] + factors[r] · source[r]`, fused.
+  package static func addRows(
+    _ source: Matrix, by factors: UnsafePointer<Float>, to target: MutableMatrix, rows: Int,
+    columns: Int
+  ) {
+    for row in 0..<rows {
+      let factor8 = unsafe SIMD8(repeating: factors[row])
+      let (x, z) = unsafe (source.row(row), target.row(row))
+      for column in stride(from: 0, to: columns, by: 8) {
+        unsafe store8(load8(z + column).addingProduct(factor8, load8(x + column)), z + column)
+      }
+    }
+  }
 }

@@ -113,6 +113,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
       guard condition else { throw .usage("--\(option) \(value): must be \(rule)") }
     }
     try require((1...4096).contains(factors), "factors", factors, "in 1 ... 4096")
+    try require((1...16).contains(layers), "layers", layers, "in 1 ... 16")
+    try require(dropout >= 0 && dropout < 1, "dropout", dropout, "in 0 ..< 1")
     try require((1...1 << 24).contains(batch), "batch", batch, "in 1 ... 16777216")
     try require((1...1 << 20).contains(epochs), "epochs", epochs, "in 1 ... 1048576")
     try require(patience >= 0, "patience", patience, "at least 0")
@@ -142,7 +144,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var defining: [(option: String, value: String)] {
     [
       ("method", method.rawValue), ("backbone", backbone.rawValue), ("factors", "\(factors)"),
-      ("biases", "\(biases)"), ("batch", "\(batch)"), ("select", select.rawValue),
+      ("biases", "\(biases)"), ("layers", "\(layers)"), ("dropout", "\(dropout)"),
+      ("batch", "\(batch)"), ("select", select.rawValue),
       ("optimizer", optimizer.rawValue), ("rate", "\(rate)"), ("weight-decay", "\(weightDecay)"),
       ("unlabeled-per-labeled", "\(unlabeledPerLabeled)"),
       ("unlabeled-weight", "\(unlabeledWeight)"), ("unlabeled-source", unlabeledSource.rawValue),

@@ -26,6 +26,13 @@ struct TrainingOptions: ParsableArguments {
   var factors = standard.factors
   @Flag(help: "Give users and items a bias each.")
   var biases = false
+  @Option(
+    help: ArgumentHelp("Layers of a graph model, or of a tower of dense layers.", valueName: "n"))
+  var layers = standard.layers
+  @Option(
+    help: ArgumentHelp(
+      "Share of activations that ngcf drops in training, in 0 ..< 1.", valueName: "x"))
+  var dropout = standard.dropout
   @Option(help: ArgumentHelp("Labeled rows per step, over all ranks.", valueName: "rows"))
   var batch = standard.batch
   @Option(help: ArgumentHelp("The most passes over the labeled rows.", valueName: "n"))
@@ -83,6 +90,8 @@ struct TrainingOptions: ParsableArguments {
     resolved.backbone = backbone
     resolved.factors = factors
     resolved.biases = biases
+    resolved.layers = layers
+    resolved.dropout = dropout
     resolved.batch = batch
     resolved.epochs = epochs
     resolved.patience = patience
