@@ -12,6 +12,8 @@ enum KernelSuite {
       measure(session, factors, .cached, users: 6040, items: 3706)
       measure(session, factors, .memory, users: 64_000_000 / factors, items: 32_000_000 / factors)
     }
+    let graph = try GraphProblem(data: session.options.data)
+    measure(session, KernelCase.propagations(graph, factors: 64), factors: 64, .cached)
     let plain = [KernelCase.permutation(batch: batch), try KernelCase.sampler(session)]
     measure(session, plain, factors: nil, .cached)
     printTable(session)
@@ -78,7 +80,8 @@ enum KernelSuite {
         cell("bandwidth", 1e-9), cell("arithmetic", 1e-9), cell("roofline_share", 1),
       ]
     }
-    print("batch \(batch), one core; a row of update and candidates is a row of the table")
+    print("batch \(batch), one core; a row of update and candidates is a row of the table,")
+    print("a row of propagate an edge of the graph")
     print(
       TextTable(
         [
