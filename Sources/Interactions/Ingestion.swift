@@ -15,6 +15,10 @@ struct Ingestion {
   /// What leave-one-out holds out; `nil` for other splits.
   private(set) var latest: LatestRows?
   private let options: PreparationOptions
+  // What a row asks of the options, looked up once.
+  private let needsTimes: Bool
+  private let positiveFrom: Double
+  private let unratedLabel: LogRow.Label
   private let splitting: Philox
   private let spool: FileWriter
   /// The times of the rows in the spool; `nil` when nothing asks for them.
@@ -37,11 +41,14 @@ struct Ingestion {
     _ options: PreparationOptions, spool path: String, times: String
   ) throws(Failure) {
     self.options = options
+    needsTimes = options.needsTimes
+    positiveFrom = options.positiveFrom
+    unratedLabel = options.unrated == .positive ? .positive : .none
     splitting = Philox(seed: options.seed, purpose: .split)
     spool = try FileWriter(path: path)
-    timeSpool = options.needsTimes ? try FileWriter(path: times) : nil
+    timeSpool = needsTimes ? try FileWriter(path: times) : nil
     pending.reserveCapacity(Self.block)
-    if options.needsTimes { pendingTimes.reserveCapacity(Self.block) }
+    if needsTimes { pendingTimes.reserveCapacity(Self.block) }
     switch options.source {
     case .split(let train, let valid, let test):
       try read(train, as: .train)
@@ -81,7 +88,7 @@ struct Ingestion {
   /// Reads a log that is one split.
   private mutating func read(_ path: String, as split: Split) throws(Failure) {
     switch options.format {
-    case .log: try read(LogScanner.open(path, readsTimes: options.needsTimes), as: split)
+    case .log: try read(LogScanner.open(path, readsTimes: needsTimes), as: split)
     case .adjacency: try read(AdjacencyScanner.open(path), as: split)
     }
   }
@@ -90,7 +97,7 @@ struct Ingestion {
   private mutating func read(_ path: String, fractions: [Double]) throws(Failure) {
     switch options.format {
     case .log:
-      try read(LogScanner.open(path, readsTimes: options.needsTimes), fractions: fractions)
+      try read(LogScanner.open(path, readsTimes: needsTimes), fractions: fractions)
     case .adjacency: try read(AdjacencyScanner.open(path), fractions: fractions)
     }
   }
@@ -98,7 +105,7 @@ struct Ingestion {
   /// Reads a log of which the latest rows are to be held out.
   private mutating func read(_ path: String) throws(Failure) {
     switch options.format {
-    case .log: try readForLatest(LogScanner.open(path, readsTimes: options.needsTimes))
+    case .log: try readForLatest(LogScanner.open(path, readsTimes: needsTimes))
     case .adjacency: try readForLatest(AdjacencyScanner.open(path))
     }
   }
@@ -189,15 +196,15 @@ struct Ingestion {
 
   @inline(__always)
   private func label(_ rating: Double?) -> LogRow.Label {
-    guard let rating else { return options.unrated == .positive ? .positive : .none }
-    return rating >= options.positiveFrom ? .positive : .negative
+    guard let rating else { return unratedLabel }
+    return rating >= positiveFrom ? .positive : .negative
   }
 
   @inline(__always)
   private mutating func append(_ row: LogRow, _ time: UInt64) throws(Failure) {
     if row.isLabeled { labeled[Int(row.split.rawValue)] += 1 }
     pending.append(row)
-    if options.needsTimes { pendingTimes.append(time) }
+    if needsTimes { pendingTimes.append(time) }
     if pending.count == Self.block { try flush() }
   }
 

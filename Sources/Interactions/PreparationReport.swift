@@ -8,6 +8,11 @@ package struct PreparationReport: Equatable, Sendable {
     /// initial rows. Always 0 for train.
     package var usersUnknownToTrain = 0
     package var itemsUnknownToTrain = 0
+
+    package init(rows: Int = 0, positives: Int = 0) {
+      self.rows = rows
+      self.positives = positives
+    }
   }
 
   package var users = 0

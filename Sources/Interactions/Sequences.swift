@@ -43,6 +43,7 @@ extension Shard {
   /// What the user of a labeled training row liked before it, the earliest first.
   ///
   /// - Parameter row: Local to the shard; it may be negative as well. Not checked in release.
+  /// - Returns: Part of the user's sequence; valid as long as the dataset.
   /// - Precondition: The dataset keeps an order in time.
   package func context(ofTrainRow row: Int) -> UnsafeBufferPointer<UInt32> {
     guard let sequences else { preconditionFailure("the dataset keeps no order in time") }
