@@ -24,8 +24,7 @@ struct Prepare: ParsableCommand {
       Example:
         inverse prepare --train train.tsv --valid valid.tsv --test test.tsv data
         inverse prepare --interactions ratings.dat --split 0.6,0.2,0.2 data
-        inverse prepare --interactions log.txt --unrated positive \
-          --split leave-one-out data
+        inverse prepare --interactions ratings.dat --split leave-one-out data
         inverse prepare --format adjacency --train train.txt --test test.txt data
       """)
 
@@ -46,9 +45,9 @@ struct Prepare: ParsableCommand {
     help: ArgumentHelp(
       """
       With --interactions: shares of train, valid and test, or leave-one-out: of each user with \
-      three labeled rows or more, the latest goes to test and the one before to valid. Latest is by \
-      timestamp, and by place in the file where there is none. (default: 0.6,0.2,0.2)
-      """, valueName: "x,x,x|leave-one-out"))
+      three labeled rows or more, the latest goes to test and the one before to valid; by \
+      timestamp, or by place in the file where there is none. (default: 0.6,0.2,0.2)
+      """, valueName: "shares"))
   var split: String?
   @Option(
     help:
@@ -57,8 +56,8 @@ struct Prepare: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      What a row without a rating is: exposure (without reaction), or positive. (default: positive \
-      with --format adjacency, else exposure)
+      What a row without a rating is: exposure (without reaction), or positive. (default: \
+      positive with --format adjacency, else exposure)
       """))
   var unrated: UnratedRows?
   @Flag(
