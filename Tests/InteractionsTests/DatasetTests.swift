@@ -179,7 +179,9 @@ import Testing
     #expect(!dataset.hasSequences)
     let shard = try dataset.shard(0)
     #expect(shard.sequences == nil)
-    let label = { LabeledRow(user: $0, item: $1, label: $2) }
+    func label(_ user: String, _ item: String, _ label: UInt8) -> LabeledRow {
+      LabeledRow(user: user, item: item, label: label)
+    }
     #expect(
       try dataset.rows(shard.train) == [label("a", "x", 1), label("b", "x", 0), label("b", "z", 1)])
     #expect(try dataset.rows(shard.valid) == [label("a", "w", 1)])

@@ -58,13 +58,13 @@ import Testing
         let local = shard.local(UInt32(user))
         let sequence = unsafe sequences.items[local].map { items.externalIdentifier(of: Int($0)) }
         #expect(sequence == liked(train))
-        for (split, more) in [(Split.valid, []), (.test, liked(inTime(log.valid, of: name)))] {
-          for length in [0, 1, 3, 200] {
-            let context = unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: length) {
-              let count = unsafe shard.copyContext(of: UInt32(user), for: split, into: $0)
-              return unsafe $0[..<count].map { items.externalIdentifier(of: Int($0)) }
-            }
-            #expect(context == (liked(train) + more).suffix(length))
+        let recent = liked(inTime(log.valid, of: name))
+        for length in [0, 1, 3, 200] {
+          for split in [Split.valid, .test] {
+            let context = shard.context(of: UInt32(user), for: split, last: length)
+            let expected = liked(train) + (split == .test ? recent : [])
+            #expect(
+              context.map { items.externalIdentifier(of: Int($0)) } == expected.suffix(length))
           }
         }
       }
@@ -165,7 +165,7 @@ import Testing
       for user in shard.users {
         let name = users.externalIdentifier(of: user)
         let liked = log.train.filter { $0.user == name && $0.rating.map { $0 >= 3 } ?? false }
-        let expected = Set(liked.compactMap { items.index(of: $0.item).map(UInt32.init) }).sorted()
+        let expected = Set(liked.compactMap { items.index(of: $0.item).map { UInt32($0) } }).sorted()
         unsafe #expect(Array(edges[shard.local(UInt32(user))]) == expected)
       }
       let isShared = unsafe edges.items.baseAddress == shard.met.items.baseAddress
