@@ -165,7 +165,8 @@ import Testing
       for user in shard.users {
         let name = users.externalIdentifier(of: user)
         let liked = log.train.filter { $0.user == name && $0.rating.map { $0 >= 3 } ?? false }
-        let expected = Set(liked.compactMap { items.index(of: $0.item).map { UInt32($0) } }).sorted()
+        let expected = Set(liked.compactMap { items.index(of: $0.item).map { UInt32($0) } })
+          .sorted()
         unsafe #expect(Array(edges[shard.local(UInt32(user))]) == expected)
       }
       let isShared = unsafe edges.items.baseAddress == shard.met.items.baseAddress
