@@ -49,11 +49,17 @@ struct Census {
     if isConflict { report.conflictingPairs += 1 }
   }
 
+  /// Takes in a training row that leaves the dataset because its pair is held out.
+  mutating func noteWithheld(_ row: LogRow) {
+    if row.isLabeled { report.withheldLabels += 1 } else { report.withheldExposures += 1 }
+  }
+
   /// The failure for a row whose pair is in another split as well.
   func leak(_ row: LogRow, alsoIn other: Split) -> Failure {
     .data(
       "\(path(row.split)):\(row.line): pair \(describe(Int(row.user), Int(row.item))) is also in "
-        + "\(other.name); a pair that is judged must be new, remove one of the two rows")
+        + "\(other.name); a pair that is judged must be new, remove one of the two rows"
+        + (other == .valid ? ", or take both with --allow-overlap" : ""))
   }
 
   /// The report with the ids that train does not know.

@@ -74,6 +74,9 @@ extension DatasetManifest {
   private func contradiction() -> String? {
     let most = IdentifierBuilder.maximumCount
     guard version >= 1 else { return "the version is \(version)" }
+    guard (rule.unrated != nil) == (version > 1), (rule.split != nil) == (version > 1) else {
+      return "the rule is not one of version \(version)"
+    }
     guard (1...most).contains(users), (1...most).contains(items) else {
       return "the numbers of users and items, \(users) and \(items), are out of range"
     }
@@ -83,14 +86,19 @@ extension DatasetManifest {
     guard Self.isPartition(userStarts, of: users, into: shardCount),
       Self.isPartition(itemStarts, of: items, into: shardCount)
     else { return "userStarts or itemStarts do not cut the ids into \(shardCount) shards" }
+    let hasSequences = shards[0].sequenceItems != nil
+    guard version > 1 || !hasSequences,
+      shards.allSatisfy({ ($0.sequenceItems != nil) == hasSequences })
+    else { return "some shards have sequences that should have none" }
     for (index, shard) in shards.enumerated() {
       let counts = [
         shard.trainRows, shard.exposureRows, shard.metPairs, shard.validRows, shard.testRows,
+        shard.sequenceItems ?? 0,
       ]
       guard counts.allSatisfy({ (0...Self.largestCount).contains($0) }) else {
         return "a count of shard \(index) is out of range"
       }
-      for column in Column.allCases {
+      for column in Column.all(of: shard) {
         let expected = column.bytes(shard, users: userStarts[index + 1] - userStarts[index])
         guard shard.columns[column.rawValue]?.bytes == expected else {
           return "\(column.rawValue) of shard \(index) does not have \(expected) bytes"

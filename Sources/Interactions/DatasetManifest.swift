@@ -41,6 +41,18 @@ package struct LabelRule: Codable, Equatable, Sendable {
   /// Shares of train, valid and test when one log was split; `nil` when three were given.
   package let fractions: [Double]?
   package let seed: UInt64
+  /// What rows without a rating say, and how rows came into splits; `nil` in version 1, which knows
+  /// exposures only, and given splits and fractions.
+  package let unrated: UnratedRows?
+  package let split: SplitRule?
+}
+
+/// How rows came into splits.
+package enum SplitRule: String, Codable, Sendable {
+  /// The logs were split already.
+  case given
+  case fractions
+  case leaveOneOut = "leave-one-out"
 }
 
 /// The counts and the files of one shard.
@@ -51,6 +63,8 @@ package struct ShardManifest: Codable, Equatable, Sendable {
   package var metPairs = 0
   package var validRows = 0
   package var testRows = 0
+  /// Positive training rows in the users' sequences; `nil` when the dataset keeps no order in time.
+  package var sequenceItems: Int?
   /// By the names of ``Column``.
   package var columns: [String: ColumnManifest] = [:]
 
@@ -72,6 +86,20 @@ package enum Column: String, CaseIterable, Sendable {
   case testUsers = "test.users"
   case testItems = "test.items"
   case testLabels = "test.labels"
+  case trainPositions = "train.positions"
+  case sequenceOffsets = "sequence.offsets"
+  case sequenceItems = "sequence.items"
+  case sequenceRows = "sequence.rows"
+
+  /// Those of a dataset that keeps an order in time, beside the others.
+  static let ofSequences: Set<Column> = [
+    .trainPositions, .sequenceOffsets, .sequenceItems, .sequenceRows,
+  ]
+
+  /// The columns of a shard.
+  static func all(of shard: ShardManifest) -> [Column] {
+    allCases.filter { shard.sequenceItems != nil || !ofSequences.contains($0) }
+  }
 
   /// The length of the file in bytes that the counts of a shard ask for.
   func bytes(_ shard: ShardManifest, users: Int) -> Int {
@@ -85,6 +113,9 @@ package enum Column: String, CaseIterable, Sendable {
     case .validLabels: shard.validRows
     case .testUsers, .testItems: 4 * shard.testRows
     case .testLabels: shard.testRows
+    case .trainPositions: 4 * shard.trainRows
+    case .sequenceOffsets: 8 * (users + 1)
+    case .sequenceItems, .sequenceRows: 4 * (shard.sequenceItems ?? 0)
     }
   }
 }
@@ -92,11 +123,12 @@ package enum Column: String, CaseIterable, Sendable {
 /// The content of `dataset.json`: everything about a dataset but its columns.
 package struct DatasetManifest: Codable, Equatable, Sendable {
   package static let formatName = "inverse-dataset"
-  /// The version that this program writes, and the newest it reads.
-  package static let currentVersion = 1
+  /// The newest version that this program reads and writes.
+  package static let currentVersion = 2
 
   package var format = DatasetManifest.formatName
-  package var version = DatasetManifest.currentVersion
+  /// The oldest that can say what this one says.
+  package var version: Int
   package var users: Int
   package var items: Int
   /// `S`, a power of two.
@@ -121,10 +153,13 @@ package struct DatasetManifest: Codable, Equatable, Sendable {
       "positiveFrom \(rule.positiveFrom)", "labelFraction \(rule.labelFraction)",
       "thinned \(rule.thinned.rawValue)", "fractions \(rule.fractions ?? [])", "seed \(rule.seed)",
     ]
+    if let unrated = rule.unrated { lines.append("unrated \(unrated.rawValue)") }
+    if let split = rule.split { lines.append("split \(split.rawValue)") }
     for (index, shard) in shards.enumerated() {
       lines.append(
         "shard \(index) \(shard.trainRows) \(shard.exposureRows) \(shard.metPairs) "
-          + "\(shard.validRows) \(shard.testRows)")
+          + "\(shard.validRows) \(shard.testRows)"
+          + (shard.sequenceItems.map { " \($0)" } ?? ""))
       lines += Self.lines(shard.columns)
     }
     lines += Self.lines(identifiers)

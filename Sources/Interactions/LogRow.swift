@@ -39,14 +39,18 @@ struct LogRow: BitwiseCopyable {
       | UInt64(label.rawValue) << 2 | UInt64(split.rawValue)
   }
 
-  var split: Split { Split(rawValue: UInt8(truncatingIfNeeded: tag & 3)) ?? .train }
+  var split: Split {
+    get { Split(rawValue: UInt8(truncatingIfNeeded: tag & 3)) ?? .train }
+    set { tag = tag & ~3 | UInt64(newValue.rawValue) }
+  }
 
   var label: Label {
     get { Label(rawValue: UInt8(truncatingIfNeeded: tag >> 2 & 3)) ?? .none }
     set { tag = tag & ~12 | UInt64(newValue.rawValue) << 2 }
   }
 
-  /// An exposure whose pair hashes to valid or test: it is withheld if a labeled row is there.
+  /// A row of train whose pair may also be in valid or test: it is withheld if it is. With a split by
+  /// hash an exposure whose pair falls there, with leave-one-out every row.
   var mayBeHeldOut: Bool { tag & 16 != 0 }
   var line: Int { Int(truncatingIfNeeded: tag >> 8) }
 

@@ -5,13 +5,18 @@ import Storage
 /// `user` and `item` point into its buffer and are valid until the next call of ``next()``; within
 /// that time reading them is safe.
 @safe
-struct LogScanner: ~Copyable {
+struct LogScanner: ~Copyable, RowScanner {
+  static let expectation = "user, item, rating"
+
   let path: String
   let hasHeader: Bool
   private(set) var rows = 0
   private(set) var user = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
   private(set) var item = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
   private(set) var rating: Double?
+  /// See ``TimeKey``; always missing unless the scanner reads times.
+  private(set) var time = TimeKey.missing
+  private let readsTimes: Bool
   private var lines: LineReader
   private let splitter: FieldSplitter
   private var isHeaderPending: Bool
@@ -20,28 +25,34 @@ struct LogScanner: ~Copyable {
 
   /// Opens a log.
   ///
-  /// - Parameter path: A text file.
+  /// - Parameters:
+  ///   - path: A text file.
+  ///   - readsTimes: Whether timestamps are read; else they are not looked at.
   /// - Returns: A scanner before the first row.
   /// - Throws: `Failure`: `inputOutput` when it cannot be read, data when it has no rows.
-  static func open(_ path: String) throws(Failure) -> LogScanner {
+  static func open(
+    _ path: String, readsTimes: Bool = false
+  ) throws(Failure) -> LogScanner {
     let lines = try LineReader.open(path)
     let preview = lines.preview(2)
     guard let first = preview.first else {
-      throw .data("\(path): the file is empty; expected rows of user, item, rating")
+      throw .data("\(path): the file is empty; expected rows of \(expectation)")
     }
     let splitter = FieldSplitter(Separator(detectingIn: first))
     let hasHeader = Self.isHeader(preview, splitter)
     guard !hasHeader || preview.count > 1 else {
       throw .data("\(path): the file holds a header and no rows")
     }
-    return LogScanner(lines, splitter, hasHeader: hasHeader)
+    return LogScanner(lines, splitter, hasHeader: hasHeader, readsTimes: readsTimes)
   }
 
   private init(
-    _ lines: consuming LineReader, _ splitter: consuming FieldSplitter, hasHeader: Bool
+    _ lines: consuming LineReader, _ splitter: consuming FieldSplitter, hasHeader: Bool,
+    readsTimes: Bool
   ) {
     path = lines.path
     self.hasHeader = hasHeader
+    self.readsTimes = readsTimes
     isHeaderPending = hasHeader
     self.lines = lines
     self.splitter = splitter
@@ -84,6 +95,7 @@ struct LogScanner: ~Copyable {
     guard unsafe !user.isEmpty else { throw failure("the user id is empty; every row needs one") }
     guard unsafe !item.isEmpty else { throw failure("the item id is empty; every row needs one") }
     rating = nil
+    if readsTimes { time = unsafe try timeKey(line, count) }
     guard count > 2 else { return }
     let field = unsafe splitter.field(2, of: line)
     // Most ratings are one digit.
@@ -91,6 +103,21 @@ struct LogScanner: ~Copyable {
       rating = unsafe Double(field[0] &- Ascii.zero)
     } else {
       rating = unsafe try number(field)
+    }
+  }
+
+  private func timeKey(
+    _ line: UnsafeRawBufferPointer, _ count: Int
+  ) throws(Failure) -> UInt64 {
+    guard count > 3 else { return TimeKey.missing }
+    let field = unsafe splitter.field(3, of: line)
+    switch unsafe RatingText(field) {
+    case .number(let value): return TimeKey.key(value)
+    case .missing: return TimeKey.missing
+    case .notFinite, .notNumeric:
+      throw failure(
+        "timestamp '\(unsafe excerpt(field))' is not a finite number; write seconds, or leave the "
+          + "field out and keep the file in the order of time")
     }
   }
 

@@ -30,17 +30,21 @@ package enum Preparation {
     let scratch = staged.file("scratch")
     try Files.createDirectory(scratch)
     let spool = "\(scratch)/rows"
-    let ingestion = try Ingestion(options, spool: spool)
+    let times = "\(scratch)/times"
+    let ingestion = try Ingestion(options, spool: spool, times: times)
     guard Thinning(count: ingestion.labeled[0], options).kept > 0 else {
       throw .data(
         "a label fraction of \(options.labelFraction) leaves none of the \(ingestion.labeled[0]) "
           + "labeled rows of train; raise it")
     }
-    let distribution = try Distribution(ingestion, spool: spool, scratch: scratch, options)
+    let distribution = try Distribution(
+      ingestion, spool: spool, times: times, scratch: scratch, options)
     try Files.remove(spool)
+    if options.needsTimes { try Files.remove(times) }
 
     var manifest = DatasetManifest(
-      users: ingestion.users.count, items: ingestion.items.count, shardCount: options.shards,
+      version: options.version, users: ingestion.users.count, items: ingestion.items.count,
+      shardCount: options.shards,
       userStarts: distribution.users.starts, itemStarts: distribution.items.starts,
       rule: LabelRule(options), sources: ingestion.sources, shards: [], identifiers: [:])
     var census = census(ingestion, distribution, options)
@@ -59,17 +63,15 @@ package enum Preparation {
     _ distribution: Distribution, _ options: PreparationOptions, _ staged: StagedDirectory,
     _ scratch: String, _ census: inout Census
   ) throws(Failure) -> [ShardManifest] {
-    var isSplitHere = false
-    if case .whole = options.source { isSplitHere = true }
     var manifests: [ShardManifest] = []
     for shard in 0..<options.shards {
       let directory = staged.file(DatasetLayout.shard(shard))
       try Files.createDirectory(directory)
       let starts = distribution.users.starts
       var writer = unsafe try ShardWriter(
-        rows: distribution.rows(ofShard: shard), users: starts[shard]..<starts[shard + 1],
-        items: distribution.items.dense.count, directory: directory, scratch: scratch,
-        isSplitHere: isSplitHere)
+        rows: distribution.rows(ofShard: shard), times: distribution.times(ofShard: shard),
+        users: starts[shard]..<starts[shard + 1], items: distribution.items.dense.count,
+        directory: directory, scratch: scratch, options)
       try writer.write(&census)
       try Files.synchronize(directory)
       manifests.append(writer.manifest)
@@ -113,9 +115,11 @@ package enum Preparation {
       },
       path: { split in
         switch (options.source, split) {
-        case (.whole(let path, _), _), (.split(let path, _, _), .train),
-          (.split(_, let path, _), .valid), (.split(_, _, let path), .test):
+        case (.whole(let path, _), _), (.leaveOneOut(let path), _),
+          (.split(let path, _, _), .train), (.split(_, let path?, _), .valid),
+          (.split(_, _, let path), .test):
           path
+        case (.split(_, nil, _), .valid): "valid"
         }
       })
   }
@@ -141,8 +145,30 @@ extension LabelRule {
   init(_ options: PreparationOptions) {
     var fractions: [Double]?
     if case .whole(_, let given) = options.source { fractions = given }
+    let isFirst = options.version == 1
     self.init(
       positiveFrom: options.positiveFrom, labelFraction: options.labelFraction,
-      thinned: options.thinned, fractions: fractions, seed: options.seed)
+      thinned: options.thinned, fractions: fractions, seed: options.seed,
+      unrated: isFirst ? nil : options.unrated,
+      split: isFirst ? nil : SplitRule(options.source))
+  }
+}
+
+extension SplitRule {
+  fileprivate init(_ source: PreparationOptions.Source) {
+    switch source {
+    case .split: self = .given
+    case .whole: self = .fractions
+    case .leaveOneOut: self = .leaveOneOut
+    }
+  }
+}
+
+extension PreparationOptions {
+  /// The oldest version of the format that can say what these options make: the same log and options
+  /// give the same bytes as a program that knows only that version.
+  var version: Int {
+    if case .leaveOneOut = source { return 2 }
+    return unrated == .exposure && !keepsSequences && hasValid ? 1 : 2
   }
 }

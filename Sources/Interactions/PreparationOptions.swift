@@ -12,17 +12,28 @@ package enum ThinnedRows: String, Codable, Sendable {
 package struct PreparationOptions: Sendable {
   /// The logs.
   package enum Source: Sendable, Equatable {
-    /// Three logs that are split already. Only `train` may hold exposures without reaction.
-    case split(train: String, valid: String, test: String)
+    /// Logs that are split already. Only `train` may hold exposures without reaction. Without
+    /// `valid` nothing chooses an epoch.
+    case split(train: String, valid: String?, test: String)
     /// One log. Its labeled (user, item) pairs are split by a keyed hash of their external ids, so
     /// that a repeated pair never lands in two splits; all its exposures without reaction go to
     /// train, except those of pairs that a labeled row puts into valid or test.
     ///
     /// `fractions` are the shares of train, valid and test: positive, with sum 1.
     case whole(interactions: String, fractions: [Double])
+    /// One log. Of each user with at least three labeled rows the latest goes to test and the one
+    /// before to valid, see ``LatestRows``; all others go to train, except rows of a pair that is
+    /// held out. Time is the timestamp, or else the order of the file.
+    case leaveOneOut(interactions: String)
   }
 
   package var source: Source
+  package var format = LogFormat.log
+  package var unrated = UnratedRows.exposure
+  /// Whether the dataset keeps the order of each user's positive training rows in time.
+  package var keepsSequences = false
+  /// Whether a pair may be in valid and in test.
+  package var allowsOverlap = false
   /// A row is positive when its rating is at least this.
   package var positiveFrom: Double
   /// The share of labeled training rows that keep their label, in (0, 1].
@@ -42,6 +53,18 @@ package struct PreparationOptions: Sendable {
     self.thinned = thinned
     self.shards = shards
     self.seed = seed
+  }
+
+  /// Whether rows must be ordered in time.
+  var needsTimes: Bool {
+    if case .leaveOneOut = source { return true }
+    return keepsSequences
+  }
+
+  /// Whether the dataset has rows of valid.
+  var hasValid: Bool {
+    if case .split(_, nil, _) = source { return false }
+    return true
   }
 
   /// The largest number of shards of a dataset.

@@ -8,6 +8,11 @@ package struct PreparationReport: Equatable, Sendable {
     /// initial rows. Always 0 for train.
     package var usersUnknownToTrain = 0
     package var itemsUnknownToTrain = 0
+
+    package init(rows: Int = 0, positives: Int = 0) {
+      self.rows = rows
+      self.positives = positives
+    }
   }
 
   package var users = 0
@@ -22,6 +27,10 @@ package struct PreparationReport: Equatable, Sendable {
   package var thinned = 0
   /// Exposures of pairs that a labeled row put into valid or test; they leave the dataset.
   package var withheldExposures = 0
+  /// Labeled training rows of pairs that leave-one-out holds out; they leave the dataset.
+  package var withheldLabels = 0
+  /// Rows of test whose pair is also in valid.
+  package var overlappingRows = 0
   /// Distinct (user, item) pairs with more than one training row. All their rows are kept.
   package var repeatedPairs = 0
   /// Repeated pairs with both labels.

@@ -25,6 +25,8 @@ package final class Shard: Sendable {
   package let exposures: CompressedRows
   /// Items of all training rows of a user, labeled and exposures: sorted, each once.
   package let met: CompressedRows
+  /// The order in time, if the dataset keeps one.
+  package let sequences: Sequences?
 
   /// Maps and checks the columns of a shard.
   ///
@@ -34,7 +36,7 @@ package final class Shard: Sendable {
   ) throws(Failure) {
     precondition(manifest.shards.indices.contains(index), "a shard must be in 0 ..< S")
     var files: [Column: MappedFile] = [:]
-    for column in Column.allCases {
+    for column in Column.all(of: manifest.shards[index]) {
       let path = "\(directory)/\(DatasetLayout.column(column, shard: index))"
       guard let expected = manifest.shards[index].columns[column.rawValue] else {
         throw .data("\(path) is not described in \(DatasetManifest.fileName)")
@@ -52,6 +54,7 @@ package final class Shard: Sendable {
     test = LabeledColumns(owner, users: .testUsers, items: .testItems, labels: .testLabels)
     exposures = CompressedRows(owner, offsets: .exposureOffsets, items: .exposureItems)
     met = CompressedRows(owner, offsets: .metOffsets, items: .metItems)
+    sequences = manifest.shards[index].sequenceItems.map { _ in Sequences(owner) }
     if let column = firstInvalidColumn() {
       throw .data(
         "\(directory)/\(DatasetLayout.column(column, shard: index)): holds a value that is out of "
@@ -82,7 +85,7 @@ package final class Shard: Sendable {
     if unsafe !areUsers(test.users, sorted: true) { return .testUsers }
     if unsafe !areItems(test.items) { return .testItems }
     if unsafe !areLabels(test.labels) { return .testLabels }
-    return nil
+    return firstInvalidSequenceColumn()
   }
 
   private func areUsers(_ column: UnsafeBufferPointer<UInt32>, sorted: Bool) -> Bool {
@@ -95,7 +98,7 @@ package final class Shard: Sendable {
     return true
   }
 
-  private func areItems(_ column: UnsafeBufferPointer<UInt32>) -> Bool {
+  func areItems(_ column: UnsafeBufferPointer<UInt32>) -> Bool {
     unsafe column.allSatisfy { Int($0) < itemCount }
   }
 

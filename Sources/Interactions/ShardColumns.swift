@@ -39,8 +39,8 @@ package struct LabeledColumns: Sendable {
 
 /// Items by user, rows of variable length (CSR).
 ///
-/// Offsets and ids were checked when the shard was opened. The buffers are mapped files that this
-/// value keeps alive: safe to use as long as a copy of it is.
+/// Offsets and ids were checked when the shard was opened. This value keeps the buffers alive: safe
+/// to use as long as a copy of it is.
 @safe
 package struct CompressedRows: Sendable {
   /// Number of rows: the users of the shard.
@@ -49,13 +49,23 @@ package struct CompressedRows: Sendable {
   package nonisolated(unsafe) let offsets: UnsafeBufferPointer<UInt64>
   /// Dense global ids.
   package nonisolated(unsafe) let items: UnsafeBufferPointer<UInt32>
-  private let owner: ShardFiles
+  /// Keeps the buffers alive.
+  private let owner: any AnyObject & Sendable
 
   init(_ owner: ShardFiles, offsets: Column, items: Column) {
+    unsafe self.init(
+      owner, offsets: owner.elements(offsets), items: owner.elements(items))
+  }
+
+  /// Rows over buffers that `owner` keeps alive and that were checked.
+  init(
+    _ owner: any AnyObject & Sendable, offsets: UnsafeBufferPointer<UInt64>,
+    items: UnsafeBufferPointer<UInt32>
+  ) {
     self.owner = owner
-    unsafe self.offsets = unsafe owner.elements(offsets)
-    unsafe self.items = unsafe owner.elements(items)
-    count = unsafe self.offsets.count - 1
+    unsafe self.offsets = unsafe offsets
+    unsafe self.items = unsafe items
+    count = offsets.count - 1
   }
 
   /// The items of a user.

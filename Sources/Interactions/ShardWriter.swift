@@ -13,9 +13,13 @@ struct ShardWriter {
   let directory: String
   /// A folder for scratch files.
   let scratch: String
-  /// Whether exposures of held-out pairs must be looked for.
+  /// Times of the rows, when sequences are to be written.
+  let times: UnsafeMutableBufferPointer<UInt64>?
+  /// Whether training rows of held-out pairs must be looked for.
   let isSplitHere: Bool
-  private(set) var manifest = ShardManifest()
+  /// Whether a pair may be in valid and in test.
+  let allowsOverlap: Bool
+  var manifest = ShardManifest()
   private let held: UserGroups
   private var marks: ItemMarks
 
@@ -23,19 +27,22 @@ struct ShardWriter {
   ///
   /// - Throws: `Failure` of kind `inputOutput`.
   init(
-    rows: UnsafeMutableBufferPointer<LogRow>, users: Range<Int>, items: Int, directory: String,
-    scratch: String, isSplitHere: Bool
+    rows: UnsafeMutableBufferPointer<LogRow>, times: UnsafeMutableBufferPointer<UInt64>?,
+    users: Range<Int>, items: Int, directory: String, scratch: String,
+    _ options: PreparationOptions
   ) throws(Failure) {
     unsafe self.rows = unsafe rows
+    unsafe self.times = unsafe options.keepsSequences ? times : nil
     self.users = users
     self.directory = directory
     self.scratch = scratch
-    self.isSplitHere = isSplitHere
+    if case .split = options.source { isSplitHere = false } else { isSplitHere = true }
+    allowsOverlap = options.allowsOverlap
     marks = ItemMarks(items: items)
     held = unsafe try UserGroups(rows, users: users, scratch: scratch) { row, _ in
       row.split == .train ? nil : UInt64(row.item) << 1 | (row.split == .valid ? 0 : 1)
     }
-    // Only looking for withheld exposures needs an order.
+    // Only looking for withheld rows needs an order.
     guard isSplitHere else { return }
     var sort = GroupSort()
     for user in 0..<users.count { unsafe sort(held.group(user)) }
@@ -46,8 +53,9 @@ struct ShardWriter {
   /// - Parameter census: Takes in what the rows say of users, items and pairs.
   /// - Throws: `Failure`: data for a pair that is in two splits, or `inputOutput`.
   mutating func write(_ census: inout Census) throws(Failure) {
-    if isSplitHere { withholdExposures(&census) }
+    if isSplitHere { withholdRows(&census) }
     try writeTrain(&census)
+    if let times = unsafe times { unsafe try writeSequences(orderedBy: times) }
     try writeExposures(&census)
     let met = try writeMet(&census)
     manifest.validRows = try writeHeldOut(
@@ -55,13 +63,14 @@ struct ShardWriter {
     manifest.testRows = try writeHeldOut(.test, (.testUsers, .testItems, .testLabels), met, &census)
   }
 
-  private func withholdExposures(_ census: inout Census) {
-    for index in unsafe rows.indices where unsafe rows[index].mayBeHeldOut {
+  private func withholdRows(_ census: inout Census) {
+    for index in unsafe rows.indices
+    where unsafe rows[index].mayBeHeldOut && rows[index].isTraining {
       let item = unsafe UInt64(rows[index].item)
       let group = unsafe held.group(Int(rows[index].user) - users.lowerBound)
       guard let found = unsafe lowerBound(group, item << 1), found >> 1 == item else { continue }
+      census.noteWithheld(unsafe rows[index])
       unsafe rows[index].label = .discarded
-      census.report.withheldExposures += 1
     }
   }
 
@@ -147,10 +156,14 @@ struct ShardWriter {
     for user in 0..<users.count {
       let group = unsafe order.group(user)
       if group.count > 0 { mark(user, met, split) }
+      if let times = unsafe times { unsafe sortByTime(group, times) }
       for position in 0..<group.count {
         let index = unsafe group[position]
         let row = unsafe rows[Int(index)]
-        if let other = marks.split(of: Int(row.item)) { throw census.leak(row, alsoIn: other) }
+        if let other = marks.split(of: Int(row.item)) {
+          guard allowsOverlap, other == .valid else { throw census.leak(row, alsoIn: other) }
+          census.report.overlappingRows += 1
+        }
         census.note(row)
         try userColumn.append(row.user)
         try itemColumn.append(row.item)
@@ -177,5 +190,5 @@ struct ShardWriter {
     for index in 0..<group.count { marks.mark(unsafe Int(group[index] >> 2), as: .train) }
   }
 
-  private func path(_ column: Column) -> String { "\(directory)/\(column.rawValue)" }
+  func path(_ column: Column) -> String { "\(directory)/\(column.rawValue)" }
 }

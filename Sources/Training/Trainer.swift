@@ -78,7 +78,8 @@ package final class Trainer {
     scorer = Scorer(model: model, dataset: dataset, context: context)
     store = CheckpointStore(directory: run.checkpointsPath, keep: configuration.keep)
     schedule = StepSchedule(configuration, model: model, source: loader, context: context)
-    state = TrainingState(configuration, datasetFingerprint: dataset.fingerprint)
+    state = TrainingState(
+      configuration, datasetFingerprint: dataset.fingerprint, hasValid: dataset.validRows > 0)
   }
 
   /// Trains to the end.
@@ -292,7 +293,9 @@ package final class Trainer {
       // No epoch had the figure that decides: the last one is as good as any.
       if group.rank == 0 {
         surroundings.log.warning(
-          "no epoch has a finite \(configuration.select.rawValue): keeping the last model")
+          dataset.validRows == 0
+            ? "\(dataset.directory) has no rows of valid: keeping the last model"
+            : "no epoch has a finite \(configuration.select.rawValue): keeping the last model")
       }
       try stageBest()
       try publishBest()

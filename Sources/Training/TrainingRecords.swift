@@ -142,12 +142,21 @@ package struct TrainingState: Codable, Equatable, Sendable {
   package var configuration: TrainingConfiguration
   package var datasetFingerprint: String
 
-  package init(_ configuration: TrainingConfiguration, datasetFingerprint: String) {
+  /// The start of a run.
+  ///
+  /// - Parameters:
+  ///   - configuration: Of the run.
+  ///   - datasetFingerprint: Of the dataset.
+  ///   - hasValid: Whether the dataset has rows of valid: without, there is nothing to lose patience
+  ///     over.
+  package init(
+    _ configuration: TrainingConfiguration, datasetFingerprint: String, hasValid: Bool = true
+  ) {
     self.configuration = configuration
     self.datasetFingerprint = datasetFingerprint
     best = BestEpoch(
       criterion: configuration.select,
-      patience: configuration.patience == 0 ? nil : configuration.patience)
+      patience: configuration.patience == 0 || !hasValid ? nil : configuration.patience)
   }
 
   /// Adds up what a step did.

@@ -61,7 +61,8 @@ import Testing
 
       let rule = [
         "positive-from": "4", "label-fraction": "0.5", "thinned": "exposure", "shards": "4",
-        "seed": "6",
+        "seed": "6", "format": "log", "unrated": "exposure", "sequences": "false",
+        "allow-overlap": "false",
       ]
       let three = rule.merging([
         "train": "\(path)/feed/train.tsv", "valid": "\(path)/feed/valid.tsv",

@@ -74,7 +74,7 @@ extension RankSuites {
     }
 
     @Test(arguments: [
-      ("\"version\" : 1", "\"version\" : 2", "format version 2 is newer"),
+      ("\"version\" : 1", "\"version\" : 3", "format version 3 is newer"),
       ("inverse-dataset", "other-dataset", "the format is 'other-dataset'"),
       ("\"users\" : 300", "\"users\" : 301", "prepare the dataset again"),
       ("\"users\" : 300", "\"users\" : \"many\"", "'users' has the wrong type"),

@@ -42,7 +42,7 @@ struct Help {
       "prepare",
       [
         "train", "valid", "test", "interactions", "split", "positive-from", "label-fraction",
-        "thinned", "shards", "seed",
+        "thinned", "shards", "seed", "format", "unrated", "sequences", "allow-overlap",
       ]
     ),
     (
@@ -81,6 +81,9 @@ struct Help {
     ("preset", "synthesize", "values: quick, feed; default: quick"),
     ("thinned", "prepare", "values: drop, exposure; default: drop"),
     ("shards", "prepare", "default: 16"),
+    ("format", "prepare", "values: log, adjacency; default: log"),
+    ("unrated", "prepare", "default: positive with --format adjacency, else exposure"),
+    ("split", "prepare", "default: 0.6,0.2,0.2"),
     ("method", "train", "values: bce, negatives, idl, ig; default: ig"),
     ("backbone", "train", "values: gmf; default: gmf"),
     ("optimizer", "train", "values: adam, adagrad, rowwise-adagrad, sgd; default: adam"),

@@ -87,8 +87,23 @@ import Testing
 
   static let descriptions: [(change: @Sendable (String) -> String, message: String)] = [
     (
+      { $0.replacingOccurrences(of: "\"version\" : 1", with: "\"version\" : 3") },
+      "format version 3 is newer than this program understands (2)"
+    ),
+    (
       { $0.replacingOccurrences(of: "\"version\" : 1", with: "\"version\" : 2") },
-      "format version 2 is newer than this program understands (1)"
+      "the rule is not one of version 2"
+    ),
+    (
+      { $0.replacingOccurrences(of: "\"seed\" : ", with: "\"split\" : \"given\", \"seed\" : ") },
+      "the rule is not one of version 1"
+    ),
+    (
+      {
+        $0.replacingOccurrences(
+          of: "\"testRows\" : ", with: "\"sequenceItems\" : 0, \"testRows\" : ")
+      },
+      "some shards have sequences that should have none"
     ),
     ({ $0.replacingOccurrences(of: "\"version\" : 1", with: "\"version\" : 0") }, "version is 0"),
     ({ $0.replacingOccurrences(of: "inverse-dataset", with: "other") }, "'other'"),
@@ -151,6 +166,38 @@ import Testing
     #expect(failure.message.contains("dataset.json"))
     #expect(failure.message.contains(message), "\(failure.message)")
     #expect(!failure.message.contains("\n"))
+  }
+
+  /// What the program wrote before there was a second version is opened, and made again.
+  @Test func theFirstVersionStaysReadable() throws {
+    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let path = tests.appending(path: "Goldens/dataset-version-1").path
+    let dataset = try Dataset.open(path)
+    #expect(dataset.manifest.version == 1)
+    #expect(dataset.manifest.rule.unrated == nil)
+    #expect(!dataset.hasSequences)
+    let shard = try dataset.shard(0)
+    #expect(shard.sequences == nil)
+    func label(_ user: String, _ item: String, _ label: UInt8) -> LabeledRow {
+      LabeledRow(user: user, item: item, label: label)
+    }
+    #expect(
+      try dataset.rows(shard.train) == [label("a", "x", 1), label("b", "x", 0), label("b", "z", 1)])
+    #expect(try dataset.rows(shard.valid) == [label("a", "w", 1)])
+    #expect(try dataset.rows(shard.test) == [label("b", "w", 0)])
+    #expect(failure { try dataset.requireSequences() }?.kind == .data)
+
+    let directory = try TemporaryDirectory()
+    let options = PreparationOptions(
+      source: .split(
+        train: try directory.write("a\tx\t5\na\ty\nb\tx\t1\nb\tz\t4\n", to: "train.tsv"),
+        valid: try directory.write("a\tw\t5\n", to: "valid.tsv"),
+        test: try directory.write("b\tw\t2\n", to: "test.tsv")), shards: 1, seed: 1)
+    _ = try Preparation.run(options, output: directory.path + "/dataset")
+    for name in try files(path) {
+      #expect(try Files.read("\(directory.path)/dataset/\(name)") == Files.read("\(path)/\(name)"))
+    }
   }
 
   @Test func otherDirectoriesAreNoDatasets() throws {

@@ -117,6 +117,17 @@ extension Dataset {
   }
 }
 
+extension Shard {
+  /// The last items that a user liked before the rows of a split.
+  func context(of user: UInt32, for split: Split, last length: Int) -> [UInt32] {
+    var buffer = [UInt32](repeating: 0, count: length)
+    let count = unsafe buffer.withUnsafeMutableBufferPointer {
+      unsafe copyContext(of: user, for: split, into: $0)
+    }
+    return Array(buffer.prefix(count))
+  }
+}
+
 /// The failure that `body` throws.
 func failure(_ body: () throws -> Void) -> Failure? {
   do {

@@ -7,25 +7,35 @@ extension ThinnedRows: ExpressibleByArgument {
   package static var allValueStrings: [String] { [drop, exposure].map(\.rawValue) }
 }
 
+extension LogFormat: ExpressibleByArgument {}
+extension UnratedRows: ExpressibleByArgument {}
+
 struct Prepare: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Turns interaction logs into a sharded dataset.",
     discussion: """
       Logs hold one row per line: user, item, rating and perhaps a timestamp, separated by \
       tabs, commas, '::' or blanks, with or without a header. A row without a rating is an \
-      exposure without reaction. Either three logs are given, or one that is split by \
-      (user, item) pair.
+      exposure without reaction, or with --unrated positive a positive reaction. With \
+      --format adjacency a line holds a user and all items of that user. Either the splits \
+      are given, valid perhaps left out, or one log is split: by (user, item) pair, or by \
+      holding out each user's latest two rows.
 
       Example:
         inverse prepare --train train.tsv --valid valid.tsv --test test.tsv data
         inverse prepare --interactions ratings.dat --split 0.6,0.2,0.2 data
+        inverse prepare --interactions ratings.dat --split leave-one-out data
+        inverse prepare --format adjacency --train train.txt --test test.txt data
       """)
 
   @Argument(help: "The dataset directory to make.")
   var output: String
   @Option(help: ArgumentHelp("Training rows.", valueName: "file"))
   var train: String?
-  @Option(help: ArgumentHelp("Validation rows: they choose the best epoch.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Validation rows: they choose the best epoch. Without them, the last epoch is the best.",
+      valueName: "file"))
   var valid: String?
   @Option(help: ArgumentHelp("Test rows: they are only reported.", valueName: "file"))
   var test: String?
@@ -33,9 +43,31 @@ struct Prepare: ParsableCommand {
   var interactions: String?
   @Option(
     help: ArgumentHelp(
-      "Shares of train, valid and test, with --interactions; default: 0.6,0.2,0.2.",
-      valueName: "x,x,x"))
+      """
+      With --interactions: shares of train, valid and test, or leave-one-out: of each user with \
+      three labeled rows or more, the latest goes to test and the one before to valid; by \
+      timestamp, or by place in the file where there is none. (default: 0.6,0.2,0.2)
+      """, valueName: "shares"))
   var split: String?
+  @Option(
+    help:
+      "Lines of the logs: log (user, item, rating, timestamp), or adjacency (user, item, item, …).")
+  var format = LogFormat.log
+  @Option(
+    help: ArgumentHelp(
+      """
+      What a row without a rating is: exposure (without reaction), or positive. (default: \
+      positive with --format adjacency, else exposure)
+      """))
+  var unrated: UnratedRows?
+  @Flag(
+    help: """
+      Keep the order of each user's positive training rows in time, for models of sequences; always \
+      with --split leave-one-out.
+      """)
+  var sequences = false
+  @Flag(help: "Accept test pairs that are also in valid. (Never those that are in train.)")
+  var allowOverlap = false
   @Option(help: ArgumentHelp("A rating of at least this is positive.", valueName: "rating"))
   var positiveFrom: Double = 3
   @Option(
@@ -55,11 +87,16 @@ struct Prepare: ParsableCommand {
 
   func run() throws {
     try requireSingleProcess("prepare")
-    let report = try Preparation.run(
-      PreparationOptions(
-        source: try source(), positiveFrom: positiveFrom, labelFraction: labelFraction,
-        thinned: thinned, shards: shards, seed: seed),
-      output: output)
+    let source = try source()
+    var options = PreparationOptions(
+      source: source, positiveFrom: positiveFrom, labelFraction: labelFraction,
+      thinned: thinned, shards: shards, seed: seed)
+    options.format = format
+    options.unrated = unrated ?? (format == .adjacency ? .positive : .exposure)
+    options.keepsSequences = sequences
+    if case .leaveOneOut = source { options.keepsSequences = true }
+    options.allowsOverlap = allowOverlap
+    let report = try Preparation.run(options, output: output)
     print(Self.table(report))
     for note in Self.notes(report) { print(note) }
     print("dataset written to \(output)")
@@ -70,16 +107,19 @@ struct Prepare: ParsableCommand {
       guard train == nil, valid == nil, test == nil else {
         throw .usage("give either --interactions, or --train, --valid and --test, not both")
       }
+      if split == "leave-one-out" { return .leaveOneOut(interactions: interactions) }
       let parts = (split ?? "0.6,0.2,0.2").split(separator: ",", omittingEmptySubsequences: false)
       let fractions = parts.compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }
       guard fractions.count == 3, parts.count == 3 else {
-        throw .usage("--split \(split ?? ""): expected three numbers, such as 0.6,0.2,0.2")
+        throw .usage(
+          "--split \(split ?? ""): expected three numbers, such as 0.6,0.2,0.2, or leave-one-out")
       }
       return .whole(interactions: interactions, fractions: fractions)
     }
     guard split == nil else { throw .usage("--split needs --interactions") }
-    guard let train, let valid, let test else {
-      throw .usage("give --train, --valid and --test, or --interactions")
+    guard let train, let test else {
+      throw .usage(
+        "give --train, --valid and --test, or --interactions; only --valid may be absent")
     }
     return .split(train: train, valid: valid, test: test)
   }
@@ -114,6 +154,13 @@ struct Prepare: ParsableCommand {
     if report.withheldExposures > 0 {
       notes.append("withheld: \(report.withheldExposures) exposures of pairs in valid or test")
     }
+    if report.withheldLabels > 0 {
+      notes.append("withheld: \(report.withheldLabels) earlier labels of pairs in valid or test")
+    }
+    if report.overlappingRows > 0 {
+      notes.append("overlap: \(report.overlappingRows) rows of test are pairs of valid")
+    }
+    if report.valid.rows == 0 { notes.append("no rows of valid: the last epoch will be the best") }
     return notes
   }
 }
