@@ -158,7 +158,8 @@ final class BatchPass {
     unsafe try model.backbone.forward(batch.rows, parameters, into: batch.logits.pointer)
   }
 
-  /// Gradients of the batch from the derivatives in it; item rows end with their owners.
+  /// Gradients of the batch from the derivatives in it and of its decay; item rows end with their
+  /// owners.
   ///
   /// - Throws: What the exchange throws.
   func backward(_ parameters: BatchParameters) throws {
@@ -189,6 +190,7 @@ final class BatchPass {
     }
     unsafe model.users.update(
       step, index: userKeys, count: userKeyCount, gradients: gradients.userRows.pointer)
+    guard model.backbone.trainsDense else { return }
     unsafe model.dense.update(
       denseStep, index: model.denseKey, count: 1, gradients: reduction.sum)
   }

@@ -97,7 +97,10 @@ extension TrainingConfiguration {
   /// A new backbone of the configured family.
   func makeBackbone() -> any Backbone {
     switch backbone {
-    case .gmf: GeneralizedMatrixFactorization(factors: factors, hasBiases: biases)
+    case .gmf:
+      GeneralizedMatrixFactorization(
+        factors: factors, hasBiases: biases, trainsOutput: outputWeights == .trained,
+        initialDeviation: initialDeviation)
     }
   }
 }
