@@ -12,9 +12,6 @@ package final class SmallestSelection {
   package struct Cut: Equatable, Sendable {
     package let bound: UInt32
     package let ties: Int
-
-    /// A cut that keeps everything.
-    package static let none = Cut(bound: .max, ties: 0)
   }
 
   private static let digits: [(shift: UInt32, bits: UInt32)] = [(20, 11), (10, 10), (0, 10)]

@@ -16,6 +16,7 @@ package enum BayesianPersonalizedRanking {
   ///   - unlabeled: The unlabeled rows.
   ///   - partners: `(unlabeled.count)`: which of `positives` each unlabeled row belongs to.
   ///   - scale: Of the derivatives.
+  /// - Returns: The sum; 0 without pairs.
   /// - Complexity: O(rows); no allocation.
   package static func evaluate(
     _ positives: LogitBatch, _ unlabeled: LogitBatch, partners: UnsafePointer<UInt32>, scale: Float

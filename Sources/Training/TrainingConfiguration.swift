@@ -181,7 +181,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
       ("inner-share", "\(innerShare)"), ("drop-rate", "\(dropRate)"),
       ("drop-steps", "\(dropSteps)"), ("reweight-power", "\(reweightPower)"),
       ("row-decay", "\(rowDecay)"), ("output-weights", outputWeights.rawValue),
-      ("initial-deviation", "\(initialDeviation)"), ("reduction", reduction.rawValue), ("seed", "\(seed)"),
+      ("initial-deviation", "\(initialDeviation)"), ("reduction", reduction.rawValue),
+      ("seed", "\(seed)"),
     ]
   }
 }

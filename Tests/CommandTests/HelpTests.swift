@@ -49,8 +49,9 @@ struct Help {
       "train",
       [
         "output", "method", "backbone", "factors", "biases", "batch", "epochs", "patience",
-        "select", "optimizer", "rate", "weight-decay", "unlabeled-per-labeled",
+        "select", "optimizer", "rate", "weight-decay", "row-decay", "unlabeled-per-labeled",
         "unlabeled-weight", "unlabeled-source", "inner-rate", "inner-step", "inner-share",
+        "drop-rate", "drop-steps", "reweight-power", "output-weights", "initial-deviation",
         "tables", "reduction", "checkpoint-every", "checkpoint-epochs", "keep", "seed", "resume",
       ]
     ),
@@ -81,7 +82,7 @@ struct Help {
     ("preset", "synthesize", "values: quick, feed; default: quick"),
     ("thinned", "prepare", "values: drop, exposure; default: drop"),
     ("shards", "prepare", "default: 16"),
-    ("method", "train", "values: bce, negatives, idl, ig; default: ig"),
+    ("method", "train", "values: bce, negatives, idl, ig, t-ce, r-ce, bpr; default: ig"),
     ("backbone", "train", "values: gmf; default: gmf"),
     ("optimizer", "train", "values: adam, adagrad, rowwise-adagrad, sgd; default: adam"),
     ("batch", "train", "<rows> Labeled rows per step, over all ranks. (default: 1024)"),
