@@ -24,6 +24,9 @@ package protocol Backbone: AnyObject {
   /// Floats of all dense parameters with their padding, a multiple of 8.
   var denseCount: Int { get }
 
+  /// Whether dense parameters are trained; if not, their gradients are 0 and they stay as they are.
+  var trainsDense: Bool { get }
+
   /// Item rows that one row of a batch reads: 1, or more for a model of sequences.
   var itemReferencesPerRow: Int { get }
 
@@ -57,7 +60,8 @@ package protocol Backbone: AnyObject {
     _ batch: RowBatch, _ parameters: BatchParameters, into scores: UnsafeMutablePointer<Float>
   ) throws
 
-  /// Writes the gradients of the sum of `scoreGradients · score`.
+  /// Writes the gradients of the sum of `scoreGradients · score`, and of the decay in `gradients` if
+  /// there is one.
   ///
   /// When ``keepsIntermediates``, called right after ``forward(_:_:into:)`` with the same batch and
   /// parameters.
@@ -96,6 +100,7 @@ package protocol CandidateScoring: Backbone {
 extension Backbone {
   package var scoredUserLayout: RowLayout { userLayout }
   package var scoredItemLayout: RowLayout { itemLayout }
+  package var trainsDense: Bool { true }
   package var itemReferencesPerRow: Int { 1 }
   package var keepsIntermediates: Bool { false }
 

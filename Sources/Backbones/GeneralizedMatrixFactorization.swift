@@ -5,16 +5,26 @@ package import Sharding
 /// GMF: `score = wᵀ(p_u ⊙ q_i) + b`, optionally `+ b_u + b_i`.
 ///
 /// He et al., *Neural Collaborative Filtering*, WWW 2017, section 3.2. Embeddings start from
-/// N(0, 0.01²), `w` uniformly in ±√(3/F), biases at 0.
+/// N(0, d²), `w` uniformly in ±√(3/F), biases at 0. With `w` fixed at 1 and `b` at 0 it is matrix
+/// factorisation.
 package final class GeneralizedMatrixFactorization: CandidateScoring {
   private let layout: RowLayout
+  package let trainsDense: Bool
+  private let initialDeviation: Double
   private let candidateScratch: AlignedBuffer<Float>
 
   /// - Parameters:
   ///   - factors: `F`, at least 1.
   ///   - hasBiases: Whether users and items have a bias each.
-  package init(factors: Int, hasBiases: Bool) {
+  ///   - trainsOutput: Whether `w` and `b` are trained, not fixed at 1 and 0.
+  ///   - initialDeviation: `d`, of the embeddings' initial values.
+  package init(
+    factors: Int, hasBiases: Bool, trainsOutput: Bool = true,
+    initialDeviation: Double = 0.01
+  ) {
     layout = RowLayout(factors: factors, hasBias: hasBiases)
+    trainsDense = trainsOutput
+    self.initialDeviation = initialDeviation
     candidateScratch = AlignedBuffer(count: 6 * WeightedProduct.denseCount(layout))
   }
 
@@ -41,13 +51,19 @@ package final class GeneralizedMatrixFactorization: CandidateScoring {
       let values = unsafe table.row(row)
       for pair in 0..<(layout.factors + 1) / 2 {
         let (first, second) = random.normalPair(row: firstRow + row, draw: pair)
-        unsafe values[2 * pair] = Float(0.01 * first)
-        if 2 * pair + 1 < layout.factors { unsafe values[2 * pair + 1] = Float(0.01 * second) }
+        unsafe values[2 * pair] = Float(initialDeviation * first)
+        if 2 * pair + 1 < layout.factors {
+          unsafe values[2 * pair + 1] = Float(initialDeviation * second)
+        }
       }
     }
   }
 
   package func initializeDense(_ dense: UnsafeMutablePointer<Float>, seed: UInt64) {
+    guard trainsDense else {
+      unsafe dense.update(repeating: 1, count: layout.factors)
+      return
+    }
     let random = Philox(seed: seed, purpose: .initialDense)
     let bound = (3 / Double(layout.factors)).squareRoot()
     for factor in 0..<layout.factors {
@@ -78,10 +94,14 @@ package final class GeneralizedMatrixFactorization: CandidateScoring {
   ) {
     let input = unsafe WeightedProduct.BackwardInput(
       scoreGradients: scoreGradients, users: parameters.users, items: parameters.items,
-      dense: parameters.dense, layout: layout, runs: batch.runs)
+      dense: parameters.dense, layout: layout, runs: batch.runs,
+      decay: gradients.decay)
     unsafe WeightedProduct.backwardUsers(
       input, segments: gradients.userSegments, gradients: gradients.userRows.pointer,
       denseGradients: gradients.denseLeaves)
+    if !trainsDense {
+      unsafe gradients.denseLeaves.update(repeating: 0, count: batch.runs.count * denseCount)
+    }
     WeightedProduct.backwardItems(
       input, segments: gradients.itemSegments, ordered: gradients.isOrdered,
       scratch: gradients.scratch, partials: gradients.itemPartials)

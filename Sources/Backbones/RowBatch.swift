@@ -62,6 +62,9 @@ package final class BatchGradients {
   package let denseLeaves: UnsafeMutablePointer<Float>
   /// Whether sums follow the shard tree.
   package let isOrdered: Bool
+  /// What the backbone adds to the gradients of the rows the batch reads, if anything: `weight · θ`
+  /// among the terms of each batch row.
+  package var decay: BatchDecay?
   /// The stack for item rows.
   package let scratch: TreeScratch
 

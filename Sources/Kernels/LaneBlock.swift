@@ -10,6 +10,8 @@ protocol LaneBlock {
   init(_ row: UnsafePointer<Float>)
   /// Adds `scale · row`, fused.
   mutating func add(_ scale: SIMD8<Float>, times row: UnsafePointer<Float>)
+  /// Adds `weight · row`, fused; of a bias, too.
+  mutating func decay(_ weight: Float, of row: UnsafePointer<Float>)
   /// Becomes `row + self`.
   mutating func add(_ row: UnsafePointer<Float>)
   /// Becomes `self ⊙ row`.
@@ -54,6 +56,13 @@ func horizontalSum(_ value: SIMD8<Float>) -> Float {
   let four = value.lowHalf + value.highHalf
   let two = four.lowHalf + four.highHalf
   return two.x + two.y
+}
+
+extension LaneBlock {
+  @inline(__always)
+  mutating func decay(_ weight: Float, of row: UnsafePointer<Float>) {
+    unsafe add(SIMD8(repeating: weight), times: row)
+  }
 }
 
 /// 8 floats: one 256-bit register.
@@ -173,6 +182,11 @@ struct BiasLane: LaneBlock {
 
   @inline(__always)
   mutating func add(_ scale: SIMD8<Float>, times row: UnsafePointer<Float>) { value += scale[0] }
+
+  @inline(__always)
+  mutating func decay(_ weight: Float, of row: UnsafePointer<Float>) {
+    value = unsafe value.addingProduct(weight, row[0])
+  }
 
   @inline(__always)
   mutating func add(_ row: UnsafePointer<Float>) { value = unsafe row[0] + value }

@@ -10,10 +10,12 @@ extension WeightedProduct {
     package let dense: UnsafePointer<Float>
     package let layout: RowLayout
     package let runs: ShardRuns
+    /// Beside the scores' gradients.
+    package let decay: BatchDecay?
 
     package init(
       scoreGradients: UnsafePointer<Float>, users: Side, items: Side,
-      dense: UnsafePointer<Float>, layout: RowLayout, runs: ShardRuns
+      dense: UnsafePointer<Float>, layout: RowLayout, runs: ShardRuns, decay: BatchDecay? = nil
     ) {
       unsafe self.scoreGradients = unsafe scoreGradients
       self.users = users
@@ -21,12 +23,15 @@ extension WeightedProduct {
       unsafe self.dense = unsafe dense
       self.layout = layout
       self.runs = runs
+      self.decay = decay
     }
   }
 
   /// Writes the gradient of every user row of the batch, and the dense gradient of every shard.
   ///
   ///     ∂/∂user = weight ⊙ Σ δ·item        ∂/∂weight = Σ_users user ⊙ Σ δ·item       ∂/∂bias = Σ δ
+  ///
+  /// and with a decay `+ Σ weight of the decay · user`.
   ///
   /// - Parameters:
   ///   - input: The batch.
@@ -62,6 +67,7 @@ extension WeightedProduct {
       let (users, userIndex) = unsafe (input.users.base + column, input.users.index)
       let (scale, shardOfRow) = unsafe (input.scoreGradients, input.runs.shardOfRow)
       let weight = unsafe input.dense + column
+      let decay = unsafe SideDecay(weights: input.decay?.users)
       let last = max(segments.count &- 1, 0)
       for segment in 0..<segments.segmentCount {
         var sum = Lanes()
@@ -78,6 +84,10 @@ extension WeightedProduct {
           times: users + Int(userIndex[first]) &* stride,
           to: denseGradients + Int(shardOfRow[first]) &* denseStride + column)
         unsafe sum.multiply(by: weight)
+        if unsafe decay.weights != nil {
+          let pull = unsafe decay.sum(order, start, Int(starts[segment &+ 1]))
+          unsafe sum.decay(pull, of: users + Int(userIndex[first]) &* stride)
+        }
         unsafe sum.store(to: gradients + segment &* stride + column)
       }
     }
@@ -86,6 +96,7 @@ extension WeightedProduct {
     func runBias() {
       let layout = input.layout
       let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
+      let decay = unsafe SideDecay(weights: input.decay?.users)
       for segment in 0..<segments.segmentCount {
         let start = unsafe Int(starts[segment])
         var sum: Float = 0
@@ -98,6 +109,12 @@ extension WeightedProduct {
           let bias = unsafe gradients + segment &* layout.stride + layout.biasColumn
           unsafe store8(.zero, bias)
           unsafe bias[0] = sum
+          if unsafe decay.weights != nil {
+            let user = unsafe Int(input.users.index[Int(order[start])]) &* layout.stride
+            let value = unsafe input.users.base[user &+ layout.biasColumn]
+            let pull = unsafe decay.sum(order, start, Int(starts[segment &+ 1]))
+            unsafe bias[0] = sum.addingProduct(pull, value)
+          }
         }
       }
     }
@@ -106,6 +123,8 @@ extension WeightedProduct {
   /// Writes the partial sums of the gradients of every item row of the batch.
   ///
   ///     ∂/∂item = weight ⊙ Σ δ·user        one sum per item and block of shards
+  ///
+  /// and with a decay `+ Σ weight of the decay · item`, inside each shard's sum.
   ///
   /// - Parameters:
   ///   - input: The batch.
@@ -138,6 +157,8 @@ extension WeightedProduct {
       let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
       let (users, userIndex) = unsafe (input.users.base + column, input.users.index)
       let (scale, weight) = unsafe (input.scoreGradients, input.dense + column)
+      let decay = unsafe SideDecay(weights: input.decay?.items)
+      let items = unsafe input.items.base + column
       let target = unsafe partials.rows.pointer + column
       let last = max(segments.count &- 1, 0)
       var stack = TreeStack(scratch: scratch, column: column)
@@ -145,6 +166,7 @@ extension WeightedProduct {
       for segment in 0..<segments.segmentCount {
         var sum = Lanes()
         let start = unsafe Int(starts[segment])
+        var leafStart = start
         var shard = unsafe isOrdered ? runs.shardOfRow[Int(order[start])] : 0
         for index in start..<(unsafe Int(starts[segment &+ 1])) {
           let next = unsafe Int(order[min(index &+ prefetchDistance, last)])
@@ -153,6 +175,11 @@ extension WeightedProduct {
           let leaf = unsafe isOrdered ? runs.shardOfRow[position] : 0
           if leaf != shard {
             unsafe sum.multiply(by: weight)
+            if unsafe decay.weights != nil {
+              let item = unsafe Int(input.items.index[position]) &* stride
+              unsafe sum.decay(decay.sum(order, leafStart, index), of: items + item)
+              leafStart = index
+            }
             if unsafe runs.blocks[Int(leaf)] == runs.blocks[Int(shard)] {
               unsafe stack.put(&sum, last: runs.shards[Int(shard)], next: runs.shards[Int(leaf)])
             } else {
@@ -168,6 +195,11 @@ extension WeightedProduct {
           unsafe sum.add(SIMD8(repeating: scale[position]), times: row)
         }
         unsafe sum.multiply(by: weight)
+        if unsafe decay.weights != nil {
+          let item = unsafe Int(input.items.index[Int(order[start])]) &* stride
+          let pull = unsafe decay.sum(order, leafStart, Int(starts[segment &+ 1]))
+          unsafe sum.decay(pull, of: items + item)
+        }
         stack.finish(&sum)
         unsafe sum.store(to: target + written &* stride)
         note(written, segment, shard)

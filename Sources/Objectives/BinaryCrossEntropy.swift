@@ -17,7 +17,8 @@ package enum BinaryCrossEntropy {
     batch.sum(NegativeCost(scale: SIMD8(repeating: scale)))
   }
 
-  private struct LabeledCost: RowCost {
+  /// The loss of a row by its label.
+  struct LabeledCost: RowCost {
     let scale: SIMD8<Float>
 
     @inline(__always)

@@ -70,7 +70,7 @@ package final class BatchLoader: RowSource {
     return switch rows {
     case .labeled: labeled
     case .unlabeled: labeled * perRow
-    case .joint: labeled * (1 + perRow)
+    case .joint, .pairs: labeled * (1 + perRow)
     }
   }
 
@@ -95,24 +95,34 @@ package final class BatchLoader: RowSource {
     var end = 0
     for local in shards.indices {
       let range = rowStarts[local]..<rowStarts[local + 1]
-      var labeled = 0
-      if rows != .unlabeled {
+      if rows != .labeled { draw(local, range, epoch: position.epoch) }
+      let start = end
+      switch rows {
+      case .labeled, .joint:
         order.copy(range, to: batch, at: end)
         end += range.count
-        labeled = range.count
+      case .pairs: end = copyPositives(range, to: batch, at: end)
+      case .unlabeled: break
       }
-      if rows != .labeled {
-        unsafe samplers[local].sample(
-          into: drawn.pointer,
-          rows: UnsafeBufferPointer(
-            start: order.rows.pointer + range.lowerBound, count: range.count),
-          users: UnsafeBufferPointer(
-            start: order.users.pointer + range.lowerBound, count: range.count),
-          firstUser: order.firstUser, epoch: position.epoch, perRow: perRow)
-        end = copyUnlabeled(range, to: batch, at: end)
+      let labeled = end - start
+      switch rows {
+      case .unlabeled, .joint: end = copyUnlabeled(range, to: batch, at: end)
+      case .pairs: end = copyPairs(range, to: batch, positives: start, at: end)
+      case .labeled: break
       }
       batch.close(shard: local, at: end, labeled: labeled)
     }
+  }
+
+  /// Draws the unlabeled items of a shard's labeled rows.
+  private func draw(_ local: Int, _ range: Range<Int>, epoch: Int) {
+    unsafe samplers[local].sample(
+      into: drawn.pointer,
+      rows: UnsafeBufferPointer(
+        start: order.rows.pointer + range.lowerBound, count: range.count),
+      users: UnsafeBufferPointer(
+        start: order.users.pointer + range.lowerBound, count: range.count),
+      firstUser: order.firstUser, epoch: epoch, perRow: perRow)
   }
 
   /// Finds the rows of a step.
@@ -144,6 +154,41 @@ package final class BatchLoader: RowSource {
         unsafe labels[end] = 0
         end &+= item == UnlabeledSampler.none ? 0 : 1
       }
+    }
+    return end
+  }
+
+  /// Whether the row `row` of `range` makes pairs. All items of a user were drawn, or none.
+  private func isPaired(_ row: Int, of range: Range<Int>) -> Bool {
+    unsafe order.labels.pointer[range.lowerBound &+ row] != 0
+      && drawn.pointer[row &* perRow] != UnlabeledSampler.none
+  }
+
+  /// Copies the positive rows with an unlabeled item; returns the new end.
+  private func copyPositives(_ range: Range<Int>, to batch: StepBatch, at start: Int) -> Int {
+    var end = start
+    for row in 0..<range.count where isPaired(row, of: range) {
+      order.copy(range.lowerBound + row..<range.lowerBound + row + 1, to: batch, at: end)
+      end &+= 1
+    }
+    return end
+  }
+
+  /// Copies what was drawn for the positive rows, which are in the batch from `positives` on;
+  /// returns the new end.
+  private func copyPairs(
+    _ range: Range<Int>, to batch: StepBatch, positives: Int, at start: Int
+  ) -> Int {
+    var (end, partner) = (start, positives)
+    for row in 0..<range.count where isPaired(row, of: range) {
+      for draw in 0..<perRow {
+        unsafe batch.users.pointer[end] = unsafe batch.users.pointer[partner]
+        unsafe batch.items.pointer[end] = unsafe drawn.pointer[row &* perRow &+ draw]
+        unsafe batch.labels.pointer[end] = 0
+        unsafe batch.partners.pointer[end] = UInt32(truncatingIfNeeded: partner &- positives)
+        end &+= 1
+      }
+      partner &+= 1
     }
     return end
   }

@@ -16,6 +16,9 @@ final class BatchPass {
   private let hasCopies: Bool
   /// Whether partial sums have their memory, which a pass that only scores does not need.
   private var isReducing = false
+  private lazy var propagatedDecay = PropagatedDecay(
+    capacity: batch.capacity, model: model, context: context)
+  private let context: JobContext
   private let references: AlignedBuffer<UInt32>
   private let fetched = ScratchBuffer<Float>()
   private let fetchedShifts = ScratchBuffer<Float>()
@@ -32,6 +35,7 @@ final class BatchPass {
   ///   - context: Ranks, shards and the way sums are taken.
   init(capacity: Int, figureCount: Int, model: Model, context: JobContext) {
     self.model = model
+    self.context = context
     exchange = context.makeExchange(model)
     isFetching = context.isSharded && !exchange.isShared && model.propagation == nil
     hasCopies = !isFetching && model.propagation == nil
@@ -183,7 +187,8 @@ final class BatchPass {
     unsafe try model.backbone.forward(batch.rows, parameters, into: batch.logits.pointer)
   }
 
-  /// Gradients of the batch from the derivatives in it; item rows end with their owners.
+  /// Gradients of the batch from the derivatives in it and of its decay; item rows end with their
+  /// owners.
   ///
   /// - Throws: What the exchange throws.
   func backward(_ parameters: BatchParameters) throws {
@@ -192,6 +197,8 @@ final class BatchPass {
         capacity: batch.capacity * model.backbone.itemReferencesPerRow)
       isReducing = true
     }
+    let decay = gradients.decay
+    if model.propagation != nil { gradients.decay = nil }
     unsafe try model.backbone.backward(
       batch.rows, parameters, scoreGradients: batch.gradients.pointer, into: gradients)
     itemSums = try exchange.reduceToOwners(gradients.itemPartials)
@@ -201,6 +208,9 @@ final class BatchPass {
     if let propagation = model.propagation {
       (userSums, itemSums) = unsafe try propagation.backward(
         users: userSums, items: itemSums, model.tables, denseLeaves: gradients.denseLeaves)
+      if let decay {
+        try propagatedDecay.add(decay, of: batch.rows, gradients, users: userSums, items: itemSums)
+      }
     }
   }
 
@@ -219,9 +229,10 @@ final class BatchPass {
     try publishItems()
     unsafe model.users.update(
       step, index: userSums.keys, count: userSums.count, gradients: userSums.rows)
+    model.noteChange()
+    guard model.backbone.trainsDense else { return }
     unsafe model.dense.update(
       denseStep, index: model.denseKey, count: 1, gradients: reduction.sum)
-    model.noteChange()
   }
 
   /// Brings all copies of the item rows that the owners changed up to date, if there are any.

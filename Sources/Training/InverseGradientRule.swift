@@ -7,7 +7,7 @@ import Sharding
 /// or backwards, whichever the labeled rows like best; then an optimizer step from there.
 ///
 ///     g = ∇ mean_U IDL      θ* ∈ {θ − α d(g), θ, θ + α d(g)} with the least BCE over L
-///     θ ← optimizer step with ∇ BCE_L(θ*) from θ*
+///     θ ← optimizer step with ∇ BCE_L(θ*) and the decay of L's rows from θ*
 ///
 /// Lin et al., WSDM 2024, section 4.2. Only rows touched by U and dense parameters differ between
 /// the candidates, so a step costs O(batch). One decision is taken for the whole job.
@@ -19,6 +19,8 @@ package final class InverseGradientRule: UpdateRule {
   private let context: JobContext
   private let unlabeled: BatchPass
   private let labeled: BatchPass
+  /// Of the rows of the labeled batch.
+  private let decay: RowDecay?
   private let shifts: VirtualShifts
   private let candidates: CandidatePass
   /// Of a backbone that propagates, whose candidates are whole tables.
@@ -42,6 +44,7 @@ package final class InverseGradientRule: UpdateRule {
       capacity: source.capacity(.unlabeled), figureCount: 1, model: model, context: context)
     labeled = BatchPass(
       capacity: source.capacity(.labeled), figureCount: 0, model: model, context: context)
+    decay = RowDecay(configuration, capacity: source.capacity(.labeled))
     shifts = VirtualShifts(capacity: source.capacity(.labeled), model: model)
     candidates = CandidatePass(capacity: source.capacity(.labeled), model: model)
     tables = model.propagation == nil ? nil : TableCandidates(model: model)
@@ -75,6 +78,7 @@ package final class InverseGradientRule: UpdateRule {
     if model.propagation != nil { parameters = try labeled.parameters() }
     if model.backbone.keepsIntermediates { try labeled.forward(parameters) }
     candidates.writeGradients(of: decision, to: labeled.batch)
+    labeled.gradients.decay = decay?.ofRows(labeled.batch, terms: record.labeledRows)
     try labeled.backward(parameters)
     labeled.reduction.note = isStopRequested ? 1 : 0
     try labeled.reduction.reduce()

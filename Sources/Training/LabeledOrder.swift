@@ -17,7 +17,8 @@ final class LabeledOrder {
   /// Rows of this rank's user table.
   let users: AlignedBuffer<UInt32>
   private let items: AlignedBuffer<UInt32>
-  private let labels: AlignedBuffer<Float>
+  /// 1 or 0.
+  let labels: AlignedBuffer<Float>
 
   private let userCount: Int
   private let sorter: SegmentSort

@@ -144,7 +144,10 @@ extension TrainingConfiguration {
   /// A new backbone of the configured family.
   func makeBackbone(userCount: Int, itemCount: Int) -> any Backbone {
     switch backbone {
-    case .gmf: GeneralizedMatrixFactorization(factors: factors, hasBiases: biases)
+    case .gmf:
+      GeneralizedMatrixFactorization(
+        factors: factors, hasBiases: biases, trainsOutput: outputWeights == .trained,
+        initialDeviation: initialDeviation)
     case .lightgcn: LightGraphConvolution(factors: factors, layers: layers)
     case .ngcf:
       NeuralGraphCollaborativeFiltering(

@@ -6,6 +6,9 @@ package enum StepRows: Sendable {
   case unlabeled
   /// For each shard its labeled rows, then its unlabeled ones.
   case joint
+  /// As `joint`, of the positive labeled rows alone, and only those with an unlabeled row; each
+  /// unlabeled row knows the labeled row it was drawn for.
+  case pairs
 }
 
 /// Where an update rule finds the rows of its steps: in a run, the shards of a dataset.
@@ -16,7 +19,7 @@ package protocol RowSource: AnyObject {
   /// Labeled rows of a step over all shards of the job.
   func labeledRows(in step: Int) -> Int
 
-  /// Unlabeled rows of a batch over all ranks; a collective.
+  /// Unlabeled rows of a batch over all ranks, not one of pairs; a collective.
   ///
   /// - Throws: What the group throws.
   func totalUnlabeled(of batch: StepBatch, in step: Int) throws -> Int

@@ -13,6 +13,9 @@ package final class StepBatch {
   package let items: AlignedBuffer<UInt32>
   /// `(capacity)`: 1 or 0; 0 for unlabeled rows, whose objectives do not read it.
   package let labels: AlignedBuffer<Float>
+  /// `(capacity)`: for unlabeled rows of ``StepRows/pairs`` the labeled row they were drawn for,
+  /// counted from the first row of their shard.
+  package let partners: AlignedBuffer<UInt32>
   /// `(capacity)`: scores of the rows.
   let logits: AlignedBuffer<Float>
   /// `(capacity)`: derivatives of the objective by the scores.
@@ -40,6 +43,7 @@ package final class StepBatch {
     users = AlignedBuffer(count: capacity)
     items = AlignedBuffer(count: capacity)
     labels = AlignedBuffer(count: capacity)
+    partners = AlignedBuffer(count: capacity)
     logits = AlignedBuffer(count: capacity)
     gradients = AlignedBuffer(count: capacity)
     let run = tree.shards(of: rank)

@@ -22,7 +22,7 @@ package struct StepSchedule {
         configuration: configuration, model: model, source: source, context: context)
       share = configuration.innerShare
       plain = share < 1 ? supervised(.bce) : main
-    case .bce, .negatives, .idl:
+    case .bce, .negatives, .idl, .tce, .rce, .bpr:
       main = supervised(configuration.method)
       plain = main
       share = 1

@@ -1,18 +1,18 @@
+import Backbones
 import Kernels
-import Objectives
 import Sharding
 import Storage
 
-/// One optimizer step on the labeled rows and, for `negatives` and `idl`, the unlabeled ones:
+/// One optimizer step on the rows of a batch, by what they cost.
 ///
-///     mean over L of BCE  +  λ · mean over U of BCE(·, 0) or IDL
+/// The objectives are ``RowwiseObjective``, ``TruncatedObjective`` and ``PairObjective``; beside
+/// each, if asked for, the decay of the rows that the batch reads.
 package final class SupervisedRule: UpdateRule {
-  private enum Figure: Int, CaseIterable { case labeledLoss, unlabeledLoss }
-
   private let configuration: TrainingConfiguration
-  private let method: Method
   private let source: any RowSource
+  private let objective: any BatchObjective
   private let pass: BatchPass
+  private let decay: RowDecay?
 
   /// - Parameters:
   ///   - method: Of `configuration`, or `bce` for the plain steps of a schedule.
@@ -25,62 +25,47 @@ package final class SupervisedRule: UpdateRule {
     context: JobContext
   ) {
     self.configuration = configuration
-    self.method = method
     self.source = source
+    objective =
+      switch method {
+      case .tce:
+        TruncatedObjective(
+          configuration, capacity: source.capacity(.joint), group: context.group)
+      case .bpr: PairObjective(group: context.group)
+      case .bce, .negatives, .idl, .rce, .ig: RowwiseObjective(method, configuration)
+      }
+    let capacity = source.capacity(objective.rows)
     pass = BatchPass(
-      capacity: source.capacity(method == .bce ? .labeled : .joint),
-      figureCount: Figure.allCases.count, model: model, context: context)
+      capacity: capacity, figureCount: LossFigure.allCases.count, model: model, context: context)
+    decay = RowDecay(configuration, capacity: capacity)
   }
 
   package func step(_ position: StepPosition, isStopRequested: Bool) throws -> StepRecord {
     let batch = pass.batch
     var record = StepRecord()
     record.labeledRows = source.labeledRows(in: position.step)
-    source.load(batch, at: position, rows: method == .bce ? .labeled : .joint)
-    if method != .bce {
+    source.load(batch, at: position, rows: objective.rows)
+    if objective.rows == .joint {
       record.unlabeledRows = try source.totalUnlabeled(of: batch, in: position.step)
     }
     pass.sort()
     let parameters = try pass.parameters()
     try pass.forward(parameters)
-    evaluate(batch, record)
+    try objective.evaluate(pass, &record, position)
+    pass.gradients.decay = decay.map { decay in
+      record.pairs.map { decay.ofPairs(batch, terms: $0) }
+        ?? decay.ofRows(batch, terms: record.labeledRows + record.unlabeledRows)
+    }
     try pass.backward(parameters)
     pass.reduction.note = isStopRequested ? 1 : 0
     try pass.reduction.reduce()
-    record.labeledLoss = pass.reduction.figure(Figure.labeledLoss.rawValue)
-    record.unlabeledLoss = pass.reduction.figure(Figure.unlabeledLoss.rawValue)
+    record.labeledLoss = pass.loss(.labeled)
+    record.unlabeledLoss = pass.loss(.unlabeled)
     record.isStopRequested = pass.reduction.largestNote > 0
     try requireFinite(record.labeledLoss + record.unlabeledLoss, position)
     let steps = OptimizerSteps(configuration, position)
-    if record.labeledRows > 0 { try pass.update(steps.rows, steps.dense) }
+    if record.lossTerms > 0 { try pass.update(steps.rows, steps.dense) }
     return record
-  }
-
-  /// Derivatives and losses, shard by shard.
-  private func evaluate(_ batch: StepBatch, _ record: StepRecord) {
-    let labeledScale = Float(1 / Double(max(1, record.labeledRows)))
-    let unlabeledScale = Float(
-      configuration.unlabeledWeight / Double(max(1, record.unlabeledRows)))
-    for shard in batch.labeledCounts.indices {
-      let (start, labeled) = (batch.start(of: shard), batch.labeledCounts[shard])
-      let figures = unsafe pass.reduction.figureLeaves.pointer + shard * Figure.allCases.count
-      unsafe figures[Figure.labeledLoss.rawValue] = BinaryCrossEntropy.evaluate(
-        batch.logitBatch(start..<start + labeled), scale: labeledScale)
-      let unlabeled = batch.logitBatch(start + labeled..<batch.end(of: shard))
-      unsafe figures[Figure.unlabeledLoss.rawValue] =
-        method == .negatives
-        ? BinaryCrossEntropy.evaluateAsNegatives(unlabeled, scale: unlabeledScale)
-        : InverseDualLoss.evaluate(unlabeled, scale: unlabeledScale)
-    }
-  }
-}
-
-extension StepBatch {
-  /// Some rows as an objective sees them.
-  func logitBatch(_ rows: Range<Int>) -> LogitBatch {
-    unsafe LogitBatch(
-      logits: logits.pointer + rows.lowerBound, labels: labels.pointer + rows.lowerBound,
-      gradients: gradients.pointer + rows.lowerBound, count: rows.count)
   }
 }
 

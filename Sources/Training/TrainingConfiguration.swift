@@ -12,6 +12,13 @@ package enum Method: String, Codable, Sendable, CaseIterable {
   case idl
   /// Inverse gradient: a virtual step on the unlabeled rows, judged by the labeled ones.
   case ig
+  /// Binary cross-entropy of labeled and unlabeled rows, the latter as negatives, without the
+  /// positive rows that cost most.
+  case tce = "t-ce"
+  /// The same, in which rows count the less the worse they fit.
+  case rce = "r-ce"
+  /// Bayesian personalised ranking: a positive row is to score above its unlabeled rows.
+  case bpr
 }
 
 /// The family of models.
@@ -54,12 +61,20 @@ package enum Reduction: String, Codable, Sendable, CaseIterable {
   case native
 }
 
-/// What feeds the unlabeled side of `negatives`, `idl` and `ig`.
+/// What feeds the unlabeled side of all methods but `bce`.
 package enum UnlabeledSource: String, Codable, Sendable, CaseIterable {
   /// Items the user has not met in training, uniformly.
   case sampled
   /// Exposures of the user without a reaction.
   case exposures
+}
+
+/// What becomes of GMF's output weights.
+package enum OutputWeights: String, Codable, Sendable, CaseIterable {
+  /// They and the common bias are trained.
+  case trained
+  /// They are 1 and the common bias is 0, for good: matrix factorisation.
+  case ones
 }
 
 /// Everything that decides a training run, resolved.
@@ -93,6 +108,16 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var innerRate = 0.002
   package var innerStep = RowShift.Direction.sign
   package var innerShare = 1.0
+  /// The largest share of rows that `t-ce` drops.
+  package var dropRate = 0.2
+  /// Steps until `t-ce` drops as many.
+  package var dropSteps = 30_000
+  /// β of `r-ce`.
+  package var reweightPower = 0.25
+  /// Decay of the rows that a batch reads.
+  package var rowDecay = 0.0
+  package var outputWeights = OutputWeights.trained
+  package var initialDeviation = 0.01
   package var tables = TablePlacement.replicated
   package var reduction = Reduction.ordered
   /// Steps between checkpoints, beside those after epochs; 0 for none.
@@ -132,6 +157,16 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
       innerRate >= 0 && innerRate.isFinite, "inner-rate", innerRate, "a number of at least 0")
     try require(
       innerShare >= 0 && innerShare <= 1, "inner-share", innerShare, "in 0 ... 1")
+    try require(dropRate >= 0 && dropRate <= 1, "drop-rate", dropRate, "in 0 ... 1")
+    try require(dropSteps >= 0, "drop-steps", dropSteps, "at least 0")
+    try require(
+      reweightPower >= 0 && reweightPower.isFinite, "reweight-power", reweightPower,
+      "a number of at least 0")
+    try require(
+      rowDecay >= 0 && rowDecay.isFinite, "row-decay", rowDecay, "a number of at least 0")
+    try require(
+      initialDeviation > 0 && initialDeviation.isFinite, "initial-deviation", initialDeviation,
+      "a positive number")
     try require(checkpointEvery >= 0, "checkpoint-every", checkpointEvery, "at least 0")
     try require(checkpointEpochs >= 1, "checkpoint-epochs", checkpointEpochs, "at least 1")
     try require(keep >= 1, "keep", keep, "at least 1")
@@ -150,7 +185,11 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
       ("unlabeled-per-labeled", "\(unlabeledPerLabeled)"),
       ("unlabeled-weight", "\(unlabeledWeight)"), ("unlabeled-source", unlabeledSource.rawValue),
       ("inner-rate", "\(innerRate)"), ("inner-step", innerStep.rawValue),
-      ("inner-share", "\(innerShare)"), ("reduction", reduction.rawValue), ("seed", "\(seed)"),
+      ("inner-share", "\(innerShare)"), ("drop-rate", "\(dropRate)"),
+      ("drop-steps", "\(dropSteps)"), ("reweight-power", "\(reweightPower)"),
+      ("row-decay", "\(rowDecay)"), ("output-weights", outputWeights.rawValue),
+      ("initial-deviation", "\(initialDeviation)"), ("reduction", reduction.rawValue),
+      ("seed", "\(seed)"),
     ]
   }
 }

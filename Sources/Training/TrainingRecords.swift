@@ -64,7 +64,7 @@ package struct EpochRecord: Codable, Equatable, Sendable {
   package var epoch: Int
   /// Steps of the run after this epoch.
   package var step: Int
-  /// Mean over labeled rows of their loss before each step.
+  /// Mean over labeled rows, or pairs, of their loss before each step.
   package var labeledLoss: Double?
   /// Mean over unlabeled rows; `nil` for methods without.
   package var unlabeledLoss: Double?
@@ -126,6 +126,7 @@ package struct TrainingState: Codable, Equatable, Sendable {
   package var number = 0
   /// Sums over the steps done of the current epoch.
   package var labeledLoss = 0.0
+  /// Terms of the labeled loss: labeled rows, or pairs.
   package var labeledRows = 0
   package var unlabeledLoss = 0.0
   package var unlabeledRows = 0
@@ -162,7 +163,7 @@ package struct TrainingState: Codable, Equatable, Sendable {
   /// Adds up what a step did.
   package mutating func record(_ record: StepRecord) {
     labeledLoss += record.labeledLoss
-    labeledRows += record.labeledRows
+    labeledRows += record.lossTerms
     unlabeledLoss += record.unlabeledLoss
     unlabeledRows += record.unlabeledRows
     epochDecisions.count(record.decision)

@@ -6,7 +6,9 @@ import Sharding
 package struct StepRecord {
   /// Labeled rows of the step, over all ranks.
   package var labeledRows = 0
-  /// Sum of the labeled rows' losses, before the step.
+  /// Pairs of the step, over all ranks; `nil` where the terms of the labeled loss are rows.
+  package var pairs: Int?
+  /// Sum of the labeled rows' or pairs' losses, before the step.
   package var labeledLoss = 0.0
   /// Sum of the unlabeled rows' losses.
   package var unlabeledLoss = 0.0
@@ -17,6 +19,9 @@ package struct StepRecord {
   package var isStopRequested = false
 
   package init() {}
+
+  /// Terms of ``labeledLoss``.
+  package var lossTerms: Int { pairs ?? labeledRows }
 }
 
 /// The branch of an inverse gradient step.

@@ -110,6 +110,27 @@ import Testing
     #expect(values.dropFirst(factors).allSatisfy { $0 == 0 })
   }
 
+  @Test func theDeviationScalesEmbeddings() {
+    let small = GeneralizedMatrixFactorization(factors: 9, hasBiases: true)
+    let large = GeneralizedMatrixFactorization(
+      factors: 9, hasBiases: true, initialDeviation: 0.08)
+    let (few, many) = (
+      Self.users(small, 0..<30, seed: 4).values, Self.users(large, 0..<30, seed: 4).values
+    )
+    // Both are the same draw, scaled in Double and rounded once.
+    for (one, other) in zip(few, many) {
+      #expect(abs(8 * Double(one) - Double(other)) <= 2.01 * roundoff * Double(abs(other)))
+    }
+  }
+
+  @Test func fixedOutputWeightsAreOne() {
+    let backbone = GeneralizedMatrixFactorization(
+      factors: 10, hasBiases: true, trainsOutput: false)
+    #expect(!backbone.trainsDense)
+    let dense = Self.dense(backbone, seed: 3)
+    #expect(dense == (0..<backbone.denseCount).map { $0 < 10 ? 1 : 0 })
+  }
+
   @Test func namesAndPlacesOfTensors() {
     let bare = GeneralizedMatrixFactorization(factors: 10, hasBiases: false)
     #expect(

@@ -49,8 +49,9 @@ struct Help {
       "train",
       [
         "output", "method", "backbone", "factors", "biases", "batch", "epochs", "patience",
-        "select", "optimizer", "rate", "weight-decay", "unlabeled-per-labeled",
+        "select", "optimizer", "rate", "weight-decay", "row-decay", "unlabeled-per-labeled",
         "unlabeled-weight", "unlabeled-source", "inner-rate", "inner-step", "inner-share",
+        "drop-rate", "drop-steps", "reweight-power", "output-weights", "initial-deviation",
         "tables", "reduction", "checkpoint-every", "checkpoint-epochs", "keep", "seed", "resume",
       ]
     ),
@@ -84,7 +85,7 @@ struct Help {
     ("format", "prepare", "values: log, adjacency; default: log"),
     ("unrated", "prepare", "default: positive with --format adjacency, else exposure"),
     ("split", "prepare", "default: 0.6,0.2,0.2"),
-    ("method", "train", "values: bce, negatives, idl, ig; default: ig"),
+    ("method", "train", "values: bce, negatives, idl, ig, t-ce, r-ce, bpr; default: ig"),
     ("backbone", "train", "values: gmf; default: gmf"),
     ("optimizer", "train", "values: adam, adagrad, rowwise-adagrad, sgd; default: adam"),
     ("batch", "train", "<rows> Labeled rows per step, over all ranks. (default: 1024)"),

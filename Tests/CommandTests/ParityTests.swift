@@ -26,6 +26,26 @@ extension RankSuites {
       }
     }
 
+    /// A cut over the rows of all ranks, and pairs with decay.
+    @Test(arguments: [
+      ["--method", "t-ce", "--drop-steps", "5"],
+      [
+        "--method", "bpr", "--row-decay", "0.01", "--output-weights", "ones",
+        "--initial-deviation", "0.1",
+      ],
+    ])
+    func denoisingAndPairsLearnTheSame(options: [String]) throws {
+      try Workspace.with { workspace in
+        try run(workspace.training("alone", options)).success()
+        let expected = try workspace.target("alone").identity
+        for (ranks, tables) in [(3, "replicated"), (4, "sharded")] {
+          let name = "ranks-\(ranks)"
+          try run(workspace.training(name, options + ["--tables", tables]), ranks: ranks).success()
+          #expect(try workspace.target(name).identity == expected, "\(ranks) ranks")
+        }
+      }
+    }
+
     /// Where the rows live changes nothing either, and the seed does.
     @Test func onlyWhatDecidesTheModelChangesIt() throws {
       try Workspace.with { workspace in

@@ -15,6 +15,8 @@ struct Problem {
   var users: [Float]
   var items: [Float]
   var dense: [Float]
+  /// The decay of each row's user and item row, if any.
+  var decays: (users: [Float], items: [Float])?
 
   init(layout: RowLayout, rowsPerShard: [Int], seed: UInt64) {
     var draws = Draws(seed: seed)
@@ -40,6 +42,16 @@ struct Problem {
     var draws = Draws(seed: seed &+ 1)
     for _ in 0..<rows { counts[1 + draws.integer(below: 6)] += 1 }
     self.init(layout: layout, rowsPerShard: counts, seed: seed)
+  }
+
+  /// The same with a decay for some rows.
+  func decaying() -> Self {
+    var problem = self
+    problem.decays = (
+      (0..<rowCount).map { $0 % 3 == 0 ? 0 : 0.25 * Float($0 % 4) },
+      (0..<rowCount).map { $0 % 4 == 1 ? 0 : 0.125 * Float($0 % 5) }
+    )
+    return problem
   }
 
   var rowCount: Int { userIndex.count }
@@ -105,6 +117,8 @@ extension Problem {
     let itemRows = AlignedBuffer(rows.map { itemIndex[$0] })
     let deltas = AlignedBuffer(rows.map { scoreGradients[$0] })
     let denseBuffer = AlignedBuffer(dense)
+    let userDecays = AlignedBuffer(rows.map { decays?.users[$0] ?? .nan })
+    let itemDecays = AlignedBuffer(rows.map { decays?.items[$0] ?? .nan })
     let input = unsafe WeightedProduct.BackwardInput(
       scoreGradients: deltas.pointer,
       users: WeightedProduct.Side(base: userBuffer.pointer, index: userRows.pointer),
@@ -112,7 +126,9 @@ extension Problem {
       dense: denseBuffer.pointer, layout: layout,
       runs: ShardRuns(
         starts: startBuffer.pointer, shards: shardBuffer.pointer, blocks: blockBuffer.pointer,
-        shardOfRow: shardOfRow.pointer, count: shards.count))
+        shardOfRow: shardOfRow.pointer, count: shards.count),
+      decay: decays == nil
+        ? nil : BatchDecay(users: userDecays.pointer, items: itemDecays.pointer))
     let (byUser, byItem) = (SegmentSort(capacity: rows.count), SegmentSort(capacity: rows.count))
     unsafe byUser.sort(userRows.pointer, count: rows.count, bound: userCount)
     unsafe byItem.sort(itemRows.pointer, count: rows.count, bound: Self.itemCount)
@@ -130,6 +146,7 @@ extension Problem {
       scratch: TreeScratch(stride: layout.stride, shardCount: rowsPerShard.count),
       partials: partials)
     defer { withExtendedLifetime((userBuffer, itemBuffer, deltas, denseBuffer, shardOfRow)) {} }
+    defer { withExtendedLifetime((userDecays, itemDecays)) {} }
     return withExtendedLifetime(
       [startBuffer, blockBuffer, shardBuffer, userRows, itemRows]
     ) {

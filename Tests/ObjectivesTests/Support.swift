@@ -12,6 +12,8 @@ let objectives: [(name: String, evaluate: Objective)] = [
   ("bce", { BinaryCrossEntropy.evaluate($0, scale: $1) }),
   ("negatives", { BinaryCrossEntropy.evaluateAsNegatives($0, scale: $1) }),
   ("idl", { InverseDualLoss.evaluate($0, scale: $1) }),
+  ("r-ce", { ReweightedCrossEntropy.evaluate($0, power: 0.25, scale: $1) }),
+  ("r-ce negatives", { ReweightedCrossEntropy.evaluateAsNegatives($0, power: 0.7, scale: $1) }),
 ]
 
 /// Runs an objective; NaN in the output shows a row that was not written.

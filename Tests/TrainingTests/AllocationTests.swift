@@ -47,6 +47,7 @@ struct AllocationTests {
           $0.biases = biases
           $0.factors = biases ? 10 : 32
           $0.innerStep = biases ? .sign : .gradient
+          $0.rowDecay = biases ? 0.01 : 0
         }
         let counts = try Self.counts(dataset, configuration)
         #expect(counts.allSatisfy { $0 == 0 }, "\(reduction), biases \(biases): \(counts)")
@@ -55,7 +56,9 @@ struct AllocationTests {
   }
 
   /// Nor where the number of unlabeled rows has to be counted, or rows are exposures.
-  @Test(arguments: [Method.negatives, .idl, .ig], [UnlabeledSource.sampled, .exposures])
+  @Test(
+    arguments: [Method.negatives, .idl, .ig, .tce, .rce, .bpr],
+    [UnlabeledSource.sampled, .exposures])
   func countingUnlabeledRowsAllocatesNothing(method: Method, source: UnlabeledSource) throws {
     let directory = try TemporaryDirectory()
     let dataset = try ToyLog.uneven(withOmnivore: true).prepare(in: directory)

@@ -75,8 +75,17 @@ import Training
     switch (method, placement) {
     case (.ig, .shared): decision == Decision.none ? 7 : 8
     case (.ig, _): 13
-    case (_, .shared): 3
-    case (_, _): 6
+    case (_, .shared): 3 + more(method)
+    case (_, _): 6 + more(method)
+    }
+  }
+
+  /// What all ranks must agree on before the derivatives: a cut, or the number of pairs.
+  static func more(_ method: Method) -> Int {
+    switch method {
+    case .tce: 4
+    case .bpr: 1
+    case .bce, .negatives, .idl, .ig, .rce: 0
     }
   }
 
@@ -153,7 +162,7 @@ struct StepBytes {
     let labeled: [DrawnRows.Kind] =
       method == .bce || method == .ig ? [.labeled] : [.labeled, .unlabeled]
     guard method == .ig else {
-      return told(rank, figures: 2)
+      return told(rank, figures: 2) + agreement
         + (placement == .shared ? 0 : gradients(rank, labeled))
         + (placement == .replicated ? replicas(rank, labeled) : 0)
         + (placement == .sharded ? fetch(rank, labeled, bytes: row) : 0)
@@ -171,13 +180,22 @@ struct StepBytes {
     }
   }
 
+  /// The histograms of a cut and the count of ties, or the number of pairs.
+  private var agreement: Int {
+    switch method {
+    case .tce: 8 * (2048 + 1024 + 1024) + 8
+    case .bpr: 8
+    case .bce, .negatives, .idl, .ig, .rce: 0
+    }
+  }
+
   private var others: Int { tree.rankCount - 1 }
 
   /// The distinct items of some shards' rows.
   private func items(_ shards: Range<Int>, _ kinds: [DrawnRows.Kind]) -> Set<Int> {
     Set(
       shards.flatMap { shard in
-        kinds.flatMap { DrawnRows.rows($0, step: step, shard: shard).map(\.item) }
+        kinds.flatMap { DrawnRows.items($0, of: method, step: step, shard: shard) }
       })
   }
 

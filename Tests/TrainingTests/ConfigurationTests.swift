@@ -32,6 +32,14 @@ import Training
     Mistake("--inner-rate -1.0: must be a number of at least 0") { $0.innerRate = -1 },
     Mistake("--inner-share 1.5: must be in 0 ... 1") { $0.innerShare = 1.5 },
     Mistake("--inner-share nan: must be in 0 ... 1") { $0.innerShare = .nan },
+    Mistake("--drop-rate -0.1: must be in 0 ... 1") { $0.dropRate = -0.1 },
+    Mistake("--drop-rate nan: must be in 0 ... 1") { $0.dropRate = .nan },
+    Mistake("--drop-steps -1: must be at least 0") { $0.dropSteps = -1 },
+    Mistake("--reweight-power inf: must be a number of at least 0") {
+      $0.reweightPower = .infinity
+    },
+    Mistake("--row-decay -1.0: must be a number of at least 0") { $0.rowDecay = -1 },
+    Mistake("--initial-deviation 0.0: must be a positive number") { $0.initialDeviation = 0 },
     Mistake("--checkpoint-every -1: must be at least 0") { $0.checkpointEvery = -1 },
     Mistake("--checkpoint-epochs 0: must be at least 1") { $0.checkpointEpochs = 0 },
     Mistake("--keep 0: must be at least 1") { $0.keep = 0 },
@@ -52,6 +60,9 @@ import Training
     configuration.unlabeledWeight = 0
     configuration.innerRate = 0
     configuration.innerShare = 0
+    configuration.dropRate = 1
+    configuration.dropSteps = 0
+    configuration.reweightPower = 0
     configuration.unlabeledPerLabeled = 1024
     try configuration.validate()
   }

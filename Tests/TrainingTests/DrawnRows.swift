@@ -42,12 +42,39 @@ final class DrawnRows: RowSource {
     (0..<shardCount).reduce(0) { $0 + rows(kind, step: step, shard: $1).count }
   }
 
+  /// The pairs of one shard: its positive rows, each with unlabeled rows of the same user; as many
+  /// pairs as there are unlabeled rows.
+  static func pairs(
+    step: Int, shard: Int
+  ) -> (positives: [Row], unlabeled: [Row], partners: [Int]) {
+    let unlabeled = rows(.unlabeled, step: step, shard: shard)
+    let positives = rows(.labeled, step: step, shard: shard).filter { $0.label == 1 }
+      .prefix(unlabeled.count)
+    guard !positives.isEmpty else { return ([], [], []) }
+    let partners = unlabeled.indices.map { $0 % positives.count }
+    return (
+      Array(positives),
+      zip(unlabeled, partners).map { row, partner in
+        Row(user: positives[partner].user, item: row.item, label: 0)
+      }, partners
+    )
+  }
+
+  /// The distinct items that a step of `method` reads of one shard, by kind of batch.
+  static func items(_ kind: Kind, of method: Method, step: Int, shard: Int) -> [Int] {
+    guard method == .bpr else { return rows(kind, step: step, shard: shard).map(\.item) }
+    let pairs = pairs(step: step, shard: shard)
+    return (kind == .labeled ? pairs.positives : pairs.unlabeled).map(\.item)
+  }
+
   private let own: Range<Int>
 
   /// - Parameter own: The shards of this rank.
   init(own: Range<Int>) { self.own = own }
 
-  func capacity(_ rows: StepRows) -> Int { (rows == .joint ? 20 : 10) * own.count }
+  func capacity(_ rows: StepRows) -> Int {
+    (rows == .joint || rows == .pairs ? 20 : 10) * own.count
+  }
   func labeledRows(in step: Int) -> Int { Self.count(.labeled, step: step) }
   func totalUnlabeled(of batch: StepBatch, in step: Int) -> Int {
     Self.count(.unlabeled, step: step)
@@ -57,10 +84,20 @@ final class DrawnRows: RowSource {
     let first = Self.userStarts[own.lowerBound]
     var end = 0
     for (local, shard) in own.enumerated() {
+      let pairs = Self.pairs(step: position.step, shard: shard)
+      if rows == .pairs {
+        for (row, partner) in pairs.partners.enumerated() {
+          unsafe batch.partners.pointer[end + pairs.positives.count + row] = UInt32(partner)
+        }
+      }
       let labeled =
-        rows == .unlabeled ? [] : Self.rows(.labeled, step: position.step, shard: shard)
+        rows == .pairs
+        ? pairs.positives
+        : rows == .unlabeled ? [] : Self.rows(.labeled, step: position.step, shard: shard)
       let unlabeled =
-        rows == .labeled ? [] : Self.rows(.unlabeled, step: position.step, shard: shard)
+        rows == .pairs
+        ? pairs.unlabeled
+        : rows == .labeled ? [] : Self.rows(.unlabeled, step: position.step, shard: shard)
       for row in labeled + unlabeled {
         unsafe batch.users.pointer[end] = UInt32(row.user - first)
         unsafe batch.items.pointer[end] = UInt32(row.item)

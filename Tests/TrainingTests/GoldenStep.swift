@@ -1,4 +1,7 @@
 import Foundation
+import Kernels
+import Sharding
+import Training
 
 /// Numbers of `Tests/Goldens/inverse_gradient.py`, which knows nothing of this code.
 struct GoldenFile: Decodable {
@@ -51,6 +54,39 @@ struct Parameters: Decodable, Sendable {
   /// All values in one order.
   var all: [Double] {
     userRows.flatMap { $0 } + itemRows.flatMap { $0 } + userBiases + itemBiases + weight + [bias]
+  }
+
+  /// The values of tables with padding, in the same order.
+  static func all(users: [Float], items: [Float], dense: [Float], factors: Int) -> [Double] {
+    let layout = RowLayout(factors: factors, hasBias: true)
+    func rows(_ values: [Float], _ column: Range<Int>) -> [Double] {
+      stride(from: 0, to: values.count, by: layout.stride).flatMap { start in
+        column.map { Double(values[start + $0]) }
+      }
+    }
+    let bias = layout.biasColumn..<layout.biasColumn + 1
+    return rows(users, 0..<factors) + rows(items, 0..<factors) + rows(users, bias)
+      + rows(items, bias) + dense.prefix(factors).map { Double($0) }
+      + [Double(dense[layout.stride])]
+  }
+
+  /// Sets the rows that a model of factorisation with biases holds.
+  func fill(_ model: Model) {
+    let layout = model.backbone.userLayout
+    func fill(_ row: UnsafeMutablePointer<Float>, _ factors: [Double], _ bias: Double) {
+      for (column, factor) in factors.enumerated() { unsafe row[column] = Float(factor) }
+      unsafe row[layout.biasColumn] = Float(bias)
+    }
+    for local in model.users.held {
+      let user = model.firstUser + local
+      unsafe fill(model.users.row(local), userRows[user], userBiases[user])
+    }
+    for item in model.items.held {
+      unsafe fill(model.items.row(item), itemRows[item], itemBiases[item])
+    }
+    let dense = unsafe model.dense.row(0)
+    for (column, factor) in weight.enumerated() { unsafe dense[column] = Float(factor) }
+    unsafe dense[layout.stride] = Float(bias)
   }
 }
 

@@ -84,27 +84,6 @@ final class LiteralRows: RowSource {
     return configuration
   }
 
-  private static func fill(_ model: Model, _ problem: GoldenFile.Problem) {
-    let layout = model.backbone.userLayout
-    for (local, user) in (model.firstUser..<model.firstUser + model.users.held.count).enumerated() {
-      let row = unsafe model.users.row(local)
-      for column in 0..<problem.factors {
-        unsafe row[column] = Float(problem.userRows[user][column])
-      }
-      unsafe row[layout.biasColumn] = Float(problem.userBiases[user])
-    }
-    for item in model.items.held {
-      let row = unsafe model.items.row(item)
-      for column in 0..<problem.factors {
-        unsafe row[column] = Float(problem.itemRows[item][column])
-      }
-      unsafe row[layout.biasColumn] = Float(problem.itemBiases[item])
-    }
-    let dense = unsafe model.dense.row(0)
-    for column in 0..<problem.factors { unsafe dense[column] = Float(problem.weight[column]) }
-    unsafe dense[layout.stride] = Float(problem.bias)
-  }
-
   private static func take(
     _ step: GoldenStep, _ problem: GoldenFile.Problem, ranks: Int, _ tables: TablePlacement
   ) throws -> [Taken] {
@@ -115,7 +94,7 @@ final class LiteralRows: RowSource {
       let model = Model(
         configuration, backbone: backbone, userStarts: userStarts, itemStarts: itemStarts,
         tree: tree, rank: group.rank)
-      fill(model, problem)
+      problem.parameters.fill(model)
       let rows = LiteralRows(
         problem, userStarts: userStarts, own: tree.shards(of: group.rank))
       let context = JobContext(group: group, tree: tree, configuration: configuration)
@@ -155,20 +134,6 @@ final class LiteralRows: RowSource {
     return all
   }
 
-  /// Values in the order of ``Parameters/all``.
-  private static func values(_ taken: Taken, factors: Int) -> [Double] {
-    let layout = RowLayout(factors: factors, hasBias: true)
-    func rows(_ values: [Float], _ column: Range<Int>) -> [Double] {
-      stride(from: 0, to: values.count, by: layout.stride).flatMap { start in
-        column.map { Double(values[start + $0]) }
-      }
-    }
-    let bias = layout.biasColumn..<layout.biasColumn + 1
-    return rows(taken.users, 0..<factors) + rows(taken.items, 0..<factors)
-      + rows(taken.users, bias) + rows(taken.items, bias)
-      + taken.dense.prefix(factors).map { Double($0) } + [Double(taken.dense[layout.stride])]
-  }
-
   @Test func theFileHoldsEveryBranch() throws {
     let steps = try GoldenFile.load().steps
     let branches = Set(
@@ -196,7 +161,8 @@ final class LiteralRows: RowSource {
       let loss = (taken.labeledLoss + lambda * taken.unlabeledLoss) / rows
       #expect(abs(loss - (step.expected.loss ?? .nan)) <= bound.loss)
     }
-    let values = Self.values(taken, factors: problem.factors)
+    let values = Parameters.all(
+      users: taken.users, items: taken.items, dense: taken.dense, factors: problem.factors)
     let (targets, slopes) = (step.expected.parameters.all, step.expected.gradient.all)
     #expect(values.count == targets.count)
     var moved = 0

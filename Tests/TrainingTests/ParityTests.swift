@@ -12,7 +12,10 @@ import Training
   ) throws {
     let directory = try TemporaryDirectory()
     let dataset = try ToyLog.uneven().prepare(in: directory)
-    let configuration = TrainingConfiguration.brief(method) { $0.epochs = 2 }
+    let configuration = TrainingConfiguration.brief(method) {
+      $0.epochs = 2
+      $0.rowDecay = 0.05
+    }
     let run = TrainingRun(configuration, dataset, "\(directory.path)/run")
     let alone = try run.outcome(ranks: 1, as: "alone")
     #expect(alone.isUnanimous && alone.history.count == 2)
@@ -37,6 +40,8 @@ import Training
           $0.factors = factors
           $0.epochs = 1
           $0.innerStep = biases ? .gradient : .sign
+          $0.rowDecay = biases ? 0 : 0.1
+          $0.outputWeights = factors == 8 ? .ones : .trained
         }
         let name = "\(biases)-\(factors)"
         let run = TrainingRun(configuration, dataset, "\(directory.path)/\(name)")
@@ -50,7 +55,9 @@ import Training
   }
 
   /// Users without an unlabeled item make the number of unlabeled rows a matter of all ranks.
-  @Test(arguments: [Method.negatives, .idl, .ig], [UnlabeledSource.sampled, .exposures])
+  @Test(
+    arguments: [Method.negatives, .idl, .ig, .tce, .rce, .bpr],
+    [UnlabeledSource.sampled, .exposures])
   func usersWithoutUnlabeledItemsAreNoObstacle(method: Method, source: UnlabeledSource) throws {
     let directory = try TemporaryDirectory()
     let dataset = try ToyLog.uneven(withOmnivore: true).prepare(in: directory)
@@ -60,7 +67,8 @@ import Training
     }
     let run = TrainingRun(configuration, dataset, "\(directory.path)/run")
     let alone = try run.outcome(ranks: 1, as: "alone")
-    let unlabeled = try #require(alone.history[0].unlabeledLoss)
+    let unlabeled = try #require(
+      method == .bpr ? alone.history[0].labeledLoss : alone.history[0].unlabeledLoss)
     #expect(unlabeled > 0 && unlabeled.isFinite)
     let places: [(Int, Placement)] = [
       (2, .sharded), (3, .replicated), (7, .shardedPairs), (2, .shared), (5, .shared),
@@ -97,7 +105,7 @@ import Training
   }
 
   /// Batches smaller than the number of shards leave ranks, and whole steps, without rows.
-  @Test(arguments: [Method.idl, .ig]) func stepsMayBeEmpty(method: Method) throws {
+  @Test(arguments: [Method.idl, .ig, .tce, .bpr]) func stepsMayBeEmpty(method: Method) throws {
     let directory = try TemporaryDirectory()
     var log = ToyLog()
     for (user, item) in [(0, 0), (1, 1), (2, 0), (3, 2), (4, 1)] {

@@ -213,6 +213,7 @@ extension TrainingConfiguration {
     configuration.rate = 0.05
     configuration.innerRate = 0.02
     configuration.weightDecay = 0.001
+    configuration.dropSteps = 6
     change(&configuration)
     return configuration
   }

@@ -11,12 +11,17 @@ extension Reduction: ExpressibleByArgument {}
 extension UnlabeledSource: ExpressibleByArgument {}
 extension BestEpoch.Criterion: ExpressibleByArgument {}
 extension RowShift.Direction: ExpressibleByArgument {}
+extension OutputWeights: ExpressibleByArgument {}
 
 /// The options that decide a model.
 struct TrainingOptions: ParsableArguments {
   private static let standard = TrainingConfiguration()
 
-  @Option(help: "How unlabeled rows count: not at all, as negatives, softly (idl), judged (ig).")
+  @Option(
+    help: ArgumentHelp(
+      "How unlabeled rows count: not at all (bce), as negatives, softly (idl), judged (ig), as "
+        + "negatives with the dearest positives dropped (t-ce) or badly fitting rows weighed less "
+        + "(r-ce), below positives (bpr)."))
   var method = standard.method
   @Option(help: "The family of models.")
   var backbone = standard.backbone
@@ -49,6 +54,10 @@ struct TrainingOptions: ParsableArguments {
   var rate = standard.rate
   @Option(help: ArgumentHelp("L2 decay added to the gradient of touched rows.", valueName: "x"))
   var weightDecay = standard.weightDecay
+  @Option(
+    help: ArgumentHelp(
+      "L2 decay as a mean over the rows or pairs of a batch, as with LightGCN.", valueName: "x"))
+  var rowDecay = standard.rowDecay
   @Option(help: ArgumentHelp("Unlabeled rows drawn per labeled row.", valueName: "n"))
   var unlabeledPerLabeled = standard.unlabeledPerLabeled
   @Option(
@@ -65,6 +74,16 @@ struct TrainingOptions: ParsableArguments {
       "Share of steps that ig judges, in 0 ... 1; the others are plain bce steps.",
       valueName: "x"))
   var innerShare = standard.innerShare
+  @Option(help: ArgumentHelp("Largest share of rows that t-ce drops, in 0 ... 1.", valueName: "x"))
+  var dropRate = standard.dropRate
+  @Option(help: ArgumentHelp("Steps until t-ce drops that share.", valueName: "steps"))
+  var dropSteps = standard.dropSteps
+  @Option(help: ArgumentHelp("Power β of r-ce's weights.", valueName: "x"))
+  var reweightPower = standard.reweightPower
+  @Option(help: "GMF's output weights: trained, or ones for good, with no common bias (MF).")
+  var outputWeights = standard.outputWeights
+  @Option(help: ArgumentHelp("Deviation of GMF's initial embeddings.", valueName: "x"))
+  var initialDeviation = standard.initialDeviation
   @Option(help: "Item rows: replicated on every rank, or sharded over them.")
   var tables = standard.tables
   @Option(help: "Sums over ranks: ordered, the same for any number of ranks, or native to MPI.")
@@ -99,12 +118,18 @@ struct TrainingOptions: ParsableArguments {
     resolved.optimizer = optimizer
     resolved.rate = rate
     resolved.weightDecay = weightDecay
+    resolved.rowDecay = rowDecay
     resolved.unlabeledPerLabeled = unlabeledPerLabeled
     resolved.unlabeledWeight = unlabeledWeight
     resolved.unlabeledSource = unlabeledSource
     resolved.innerRate = innerRate ?? rate
     resolved.innerStep = innerStep
     resolved.innerShare = innerShare
+    resolved.dropRate = dropRate
+    resolved.dropSteps = dropSteps
+    resolved.reweightPower = reweightPower
+    resolved.outputWeights = outputWeights
+    resolved.initialDeviation = initialDeviation
     resolved.tables = tables
     resolved.reduction = reduction
     resolved.checkpointEvery = checkpointEvery
