@@ -107,26 +107,20 @@ final class BatchPass {
     isFetching ? [] : try exchange.spread(itemSums)
   }
 
-  /// Takes the virtual step on item rows wherever they are: on the one copy by their owners, on
-  /// replicas by everybody. Reading needs ``settle()`` first.
+  /// Takes the virtual step on item rows wherever they are: each copy is changed by the ranks that
+  /// share it. Call after ``spreadItemSums()``; reading needs ``settle()`` first.
   ///
-  /// - Parameters:
-  ///   - factor: 1 for the direct step, −1 for the inverse.
-  ///   - spread: What ``spreadItemSums()`` returned.
+  /// - Parameter factor: 1 for the direct step, −1 for the inverse.
   /// - Throws: What the exchange throws.
-  func shiftItems(factor: Float, _ spread: [KeyedRows]) throws {
-    func shift(_ rows: KeyedRows) {
-      unsafe model.items.shift(
-        factor: factor, index: rows.keys, count: rows.count, shifts: rows.rows)
-    }
-    guard !exchange.isShared, !isFetching else {
-      shift(itemSums)
-      if exchange.isShared {
-        unsafe try exchange.publish(keys: itemSums.keys, count: itemSums.count, of: model.items)
-      }
-      return
-    }
-    for rows in spread { shift(rows) }
+  func shiftItems(factor: Float) throws {
+    guard !isFetching else { return shift(itemSums, factor) }
+    for rows in exchange.writtenRows { shift(rows, factor) }
+    try exchange.announce()
+  }
+
+  private func shift(_ rows: KeyedRows, _ factor: Float) {
+    unsafe model.items.shift(
+      factor: factor, index: rows.keys, count: rows.count, shifts: rows.rows)
   }
 
   /// Returns when item rows can be read again.

@@ -72,7 +72,7 @@ package final class InverseGradientRule: UpdateRule {
     record.decision = decision
     record.labeledLoss = losses.1
 
-    try commit(decision, virtual)
+    try commit(decision)
     if model.backbone.keepsIntermediates { try labeled.forward(parameters) }
     candidates.writeGradients(of: decision, to: labeled.batch)
     try labeled.backward(parameters)
@@ -116,10 +116,10 @@ package final class InverseGradientRule: UpdateRule {
   }
 
   /// Keeps the winning virtual step.
-  private func commit(_ decision: Decision, _ virtual: [KeyedRows]) throws {
+  private func commit(_ decision: Decision) throws {
     guard decision != .none else { return }
     let factor = decision.factor
-    try unlabeled.shiftItems(factor: factor, virtual)
+    try unlabeled.shiftItems(factor: factor)
     labeled.shiftFetched(factor: factor)
     unsafe model.users.shift(
       factor: factor, index: unlabeled.userKeys, count: unlabeled.userKeyCount,

@@ -18,7 +18,7 @@ package final class Model {
   package let userCount: Int
   package let itemCount: Int
   package let itemOwnership: RowOwnership
-  /// The one copy of the item rows that all ranks share, if they do.
+  /// The one copy of the item rows that the ranks of a machine share, if they do.
   let sharedItems: SharedRows?
   private let denseKeys = AlignedBuffer<UInt32>(count: 1)
 
@@ -31,7 +31,7 @@ package final class Model {
   ///   - itemStarts: Likewise for item rows.
   ///   - tree: The shards and their owners.
   ///   - rank: This rank.
-  ///   - sharedItems: Memory for the item rows that all ranks share; it is left unsettled.
+  ///   - sharedItems: Memory for the item rows that ranks share; it is left unsettled.
   package init(
     _ configuration: TrainingConfiguration, backbone: any Backbone, userStarts: [Int],
     itemStarts: [Int], tree: ShardTree, rank: Int, sharedItems: SharedRows? = nil
@@ -51,7 +51,7 @@ package final class Model {
     items = RowTable(
       layout: backbone.itemLayout,
       held: configuration.tables == .replicated || sharedItems != nil ? 0..<itemCount : owned,
-      owned: owned, optimizer: optimizer.row, sharedWeights: sharedItems?.weights)
+      owned: owned, optimizer: optimizer.row, shared: sharedItems)
     self.sharedItems = sharedItems
     dense = RowTable(
       layout: RowLayout(factors: backbone.denseCount, hasBias: false), held: 0..<1, owned: 0..<1,
@@ -63,7 +63,8 @@ package final class Model {
 
   /// The initial model for a dataset; a collective.
   ///
-  /// Ranks of one machine share the item rows, whatever the configured placement.
+  /// Ranks of one machine share the item rows: whatever the configured placement when there is no
+  /// other machine, else when tables are replicated.
   ///
   /// - Parameters:
   ///   - configuration: Decides backbone, placement and optimizer.
@@ -77,7 +78,8 @@ package final class Model {
   ) throws {
     let backbone = backbone ?? configuration.makeBackbone()
     let (group, tree) = (context.group, context.tree)
-    let isSharing = group.size > 1 && group.machines.machineCount == 1
+    let isSharing =
+      group.size > 1 && (group.machines.machineCount == 1 || !context.isSharded)
     let shared =
       try isSharing
       ? SharedRows(
