@@ -12,20 +12,20 @@ final class LocalRoute: MessageRoute {
   private let group: LocalGroup
   private let target: UnsafeMutableRawBufferPointer
   private let room: Partition
-  /// Keeps `target`.
-  private let owner: AnyObject?
+  /// Keeps the memory of the messages.
+  private let owners: [AnyObject]
   private var state = RoundState()
 
   fileprivate init(
     limits: [Int], block: LocalMemory.Block, group: LocalGroup,
-    target: UnsafeMutableRawBufferPointer, room: Partition, owner: AnyObject?
+    target: UnsafeMutableRawBufferPointer, room: Partition, owners: [AnyObject]
   ) {
     self.limits = limits
     self.block = block
     self.group = group
     unsafe self.target = unsafe target
     self.room = room
-    self.owner = owner
+    self.owners = owners
   }
 
   static let entryBytes = 16
@@ -63,7 +63,7 @@ final class LocalRoute: MessageRoute {
 
 extension LocalGroup {
   package func makeRoute(
-    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owner: AnyObject?
+    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owners: [AnyObject]
   ) throws -> any MessageRoute {
     unsafe requireRoute(target, room)
     traffic.count(0, of: size)
@@ -84,6 +84,6 @@ extension LocalGroup {
       preconditionFailure("the first rank makes the memory of a route")
     }
     return unsafe LocalRoute(
-      limits: limits, block: block, group: self, target: target, room: room, owner: owner)
+      limits: limits, block: block, group: self, target: target, room: room, owners: owners)
   }
 }

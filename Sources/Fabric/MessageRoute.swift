@@ -20,9 +20,12 @@ package protocol MessageRoute: AnyObject {
   ///   - bytes: Holds the messages.
   ///   - messages: For each rank the place of its message in `bytes`, at most as long as its
   ///     limit; several ranks may get the same.
+  /// - Throws: `CallMismatch` or `PeerFailure` where the conformer can tell; what the library throws.
   func start(_ bytes: UnsafeRawBufferPointer, _ messages: [Range<Int>]) throws
 
   /// The second half of a round: returns when all messages for this rank have come.
+  ///
+  /// - Throws: As ``start(_:_:)``.
   func finish() throws
 }
 

@@ -77,10 +77,11 @@ package protocol ProcessGroup: AnyObject {
   ///   - target: Where messages land.
   ///   - room: Part `r` of `target` is the place for a message of rank `r`, as long as the longest;
   ///     empty when rank `r` sends none, as this rank itself.
-  ///   - owner: Keeps `target` as long as the route.
+  ///   - owners: Keep `target`, and what messages are sent from, as long as the route.
   /// - Returns: The route, which lives until the group ends.
+  /// - Throws: What the library throws.
   func makeRoute(
-    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owner: AnyObject?
+    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owners: [AnyObject]
   ) throws -> any MessageRoute
 
   /// Opens one file on all ranks, which name the same path and mode.

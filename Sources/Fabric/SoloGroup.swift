@@ -69,7 +69,7 @@ package final class SoloGroup: ProcessGroup {
   }
 
   package func makeRoute(
-    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owner: AnyObject?
+    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owners: [AnyObject]
   ) throws -> any MessageRoute {
     unsafe requireRoute(target, room)
     traffic.count(0, of: size)

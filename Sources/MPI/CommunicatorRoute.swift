@@ -13,8 +13,8 @@ final class CommunicatorRoute: MessageRoute {
   let limits: [Int]
   private let number: Int
   private let group: Communicator
-  /// Keeps the memory of the receives.
-  private let owner: AnyObject?
+  /// Keeps the memory of the messages.
+  private let owners: [AnyObject]
   /// Receives, then sends.
   private let requests: UnsafeMutablePointer<MPI_Request?>
   private let receiveCount: Int
@@ -23,12 +23,12 @@ final class CommunicatorRoute: MessageRoute {
 
   fileprivate init(
     number: Int, limits: [Int], group: Communicator, target: UnsafeMutableRawBufferPointer,
-    room: Partition, owner: AnyObject?
+    room: Partition, owners: [AnyObject]
   ) throws(MPIError) {
     self.number = number
     self.limits = limits
     self.group = group
-    self.owner = owner
+    self.owners = owners
     receiveCount = room.counts.reduce(0) { $0 + group.pieces(of: $1) }
     requestCount = limits.reduce(receiveCount) { $0 + group.pieces(of: $1) }
     unsafe requests = .allocate(capacity: max(1, requestCount))
@@ -95,7 +95,7 @@ final class CommunicatorRoute: MessageRoute {
 extension Communicator {
   /// Makes a route; one `MPI_Alltoall` tells the limits.
   package func makeRoute(
-    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owner: AnyObject?
+    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owners: [AnyObject]
   ) throws -> any MessageRoute {
     unsafe requireRoute(target, room)
     try verify(.makeRoute, count: 0, detail: 0)
@@ -109,7 +109,7 @@ extension Communicator {
       MPI_Alltoall(rooms, 1, MPI_INT64_T, &limits, 1, MPI_INT64_T, MPI_COMM_WORLD))
     let route = unsafe try CommunicatorRoute(
       number: routes.count, limits: limits.map { Int($0) }, group: self, target: target,
-      room: room, owner: owner)
+      room: room, owners: owners)
     routes.append(route)
     return route
   }

@@ -1,25 +1,25 @@
-import Fabric
+package import Fabric
 
 /// How the shards lie on machines, and which ranks carry messages between machines.
-struct MachineLinks {
+package struct MachineLinks {
   /// Consecutive ranks of one machine, as many as there are.
-  struct Run {
-    let machine: Int
-    let ranks: Range<Int>
+  package struct Run {
+    package let machine: Int
+    package let ranks: Range<Int>
     /// The largest aligned runs of 2ᵏ shards of these ranks: sums may be taken inside them before
     /// they travel.
-    let blocks: [Range<Int>]
+    package let blocks: [Range<Int>]
   }
 
-  let map: MachineMap
+  package let map: MachineMap
   /// All runs, in the order of their ranks and hence of their shards.
-  let runs: [Run]
+  package let runs: [Run]
   /// The ranks of each machine, ascending.
-  let ranks: [[Int]]
+  package let ranks: [[Int]]
   /// The place of each rank among those of its machine.
-  let places: [Int]
+  package let places: [Int]
 
-  init(_ map: MachineMap, tree: ShardTree) {
+  package init(_ map: MachineMap, tree: ShardTree) {
     self.map = map
     let machines = map.machines
     ranks = (0..<map.machineCount).map { machine in
@@ -41,13 +41,13 @@ struct MachineLinks {
 
   /// The rank of `machine` that sends its partial sums to `rank`, on another machine, and receives
   /// the rows of `rank` for it: the ranks elsewhere are dealt to a machine's ranks in turn.
-  func agent(of rank: Int, on machine: Int) -> Int {
+  package func agent(of rank: Int, on machine: Int) -> Int {
     let elsewhere = map.machines[..<rank].count { $0 != machine }
     return ranks[machine][elsewhere % ranks[machine].count]
   }
 
   /// The ranks elsewhere that `rank` is the agent of.
-  func clients(of rank: Int) -> [Int] {
+  package func clients(of rank: Int) -> [Int] {
     let machine = map.machines[rank]
     return map.machines.indices.filter {
       map.machines[$0] != machine && agent(of: $0, on: machine) == rank
@@ -55,7 +55,7 @@ struct MachineLinks {
   }
 
   /// The agents of `rank`, one on each other machine.
-  func agents(of rank: Int) -> [Int] {
+  package func agents(of rank: Int) -> [Int] {
     (0..<map.machineCount).filter { $0 != map.machines[rank] }.map { agent(of: rank, on: $0) }
   }
 }

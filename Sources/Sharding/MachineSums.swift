@@ -81,7 +81,7 @@ final class MachineSums {
       }
     }
     route = unsafe try group.makeRoute(
-      into: UnsafeMutableRawBufferPointer(inbox.elements), inParts, keeping: inbox)
+      into: UnsafeMutableRawBufferPointer(inbox.elements), inParts, keeping: [inbox, outbox])
   }
 
   /// Adds up and sends what the ranks of this machine have for the owners that this rank serves.
@@ -122,7 +122,8 @@ final class MachineSums {
     let keys = unsafe (section + 8).assumingMemoryBound(to: UInt32.self)
     let blocks = unsafe keys + count
     unsafe merger.merge(
-      keys: keys, first: 0, sums: UnsafeMutableRawPointer(blocks + count)
+      keys: keys, first: 0,
+      sums: UnsafeMutableRawPointer(blocks + count)
         .assumingMemoryBound(to: Float.self))
     let first = UInt32(truncatingIfNeeded: rows.lowerBound)
     let divisor = UInt32(truncatingIfNeeded: blockCount)

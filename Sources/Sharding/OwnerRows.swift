@@ -15,7 +15,11 @@ final class OwnerRows {
     private let stride: Int
     private let most: Int
 
-    /// - Parameter most: The most rows that all owners may send together.
+    /// - Parameters:
+    ///   - links: The machines.
+    ///   - ownership: Who owns which rows.
+    ///   - stride: Floats per row.
+    ///   - most: The most rows that all owners may send together.
     init(_ links: MachineLinks, _ ownership: RowOwnership, stride: Int, most: Int) {
       self.links = links
       self.ownership = ownership
@@ -68,7 +72,7 @@ final class OwnerRows {
     unsafe places = unsafe links.clients(of: group.rank).compactMap {
       unsafe inbox.baseAddress?.advanced(by: room.offsets[$0])
     }
-    route = unsafe try group.makeRoute(into: inbox, room, keeping: owner)
+    route = unsafe try group.makeRoute(into: inbox, room, keeping: [owner, outbox])
   }
 
   /// Sends some rows, which are copied.

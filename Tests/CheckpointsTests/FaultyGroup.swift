@@ -55,9 +55,9 @@ final class FaultyGroup: ProcessGroup {
   }
 
   func makeRoute(
-    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owner: AnyObject?
+    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owners: [AnyObject]
   ) throws -> any MessageRoute {
-    unsafe try inner.makeRoute(into: target, room, keeping: owner)
+    unsafe try inner.makeRoute(into: target, room, keeping: owners)
   }
 
   func open(_ path: String, _ mode: SharedFileMode) throws -> any SharedFile {
