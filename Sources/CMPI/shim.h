@@ -15,6 +15,8 @@ static inline MPI_Comm cmpi_no_communicator(void) CMPI_NAME("MPI_COMM_NULL");
 static inline MPI_Comm cmpi_no_communicator(void) { return MPI_COMM_NULL; }
 static inline MPI_Win cmpi_no_window(void) CMPI_NAME("MPI_WIN_NULL");
 static inline MPI_Win cmpi_no_window(void) { return MPI_WIN_NULL; }
+static inline MPI_Request cmpi_no_request(void) CMPI_NAME("MPI_REQUEST_NULL");
+static inline MPI_Request cmpi_no_request(void) { return MPI_REQUEST_NULL; }
 static inline MPI_File cmpi_no_file(void) CMPI_NAME("MPI_FILE_NULL");
 static inline MPI_File cmpi_no_file(void) { return MPI_FILE_NULL; }
 static inline MPI_Info cmpi_no_info(void) CMPI_NAME("MPI_INFO_NULL");
@@ -43,3 +45,5 @@ static inline void *cmpi_in_place(void) CMPI_NAME("MPI_IN_PLACE");
 static inline void *cmpi_in_place(void) { return MPI_IN_PLACE; }
 static inline MPI_Status *cmpi_no_status(void) CMPI_NAME("MPI_STATUS_IGNORE");
 static inline MPI_Status *cmpi_no_status(void) { return MPI_STATUS_IGNORE; }
+static inline MPI_Status *cmpi_no_statuses(void) CMPI_NAME("MPI_STATUSES_IGNORE");
+static inline MPI_Status *cmpi_no_statuses(void) { return MPI_STATUSES_IGNORE; }

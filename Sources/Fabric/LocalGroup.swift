@@ -15,10 +15,10 @@ package final class LocalGroup: ProcessGroup {
   var memories: [Int: LocalMemory.Block] = [:]
   var memoryCount = 0
 
-  init(rank: Int, size: Int, ranksPerMachine: Int?, meeting: Meeting) {
+  init(rank: Int, machines: [Int], meeting: Meeting) {
     self.rank = rank
-    self.size = size
-    machines = .runs(of: ranksPerMachine, size: size, rank: rank)
+    size = machines.count
+    self.machines = MachineMap(keys: machines, rank: rank)
     self.meeting = meeting
   }
 
@@ -36,13 +36,21 @@ package final class LocalGroup: ProcessGroup {
     _ body: @escaping @Sendable (LocalGroup) throws -> T
   ) throws -> [T] {
     precondition(ranks >= 1, "a group has at least one rank")
-    let meeting = Meeting(size: ranks)
-    let results = Results<T>(count: ranks)
-    for rank in 0..<ranks {
+    let map = MachineMap.runs(of: ranksPerMachine, size: ranks, rank: 0)
+    return try run(machines: map.machines, body)
+  }
+
+  /// Runs `body` on one rank for each element of `machines`, which says on which machine that makes
+  /// believe it is; otherwise as ``run(ranks:ranksPerMachine:_:)``.
+  package static func run<T: Sendable>(
+    machines: [Int], _ body: @escaping @Sendable (LocalGroup) throws -> T
+  ) throws -> [T] {
+    let meeting = Meeting(size: machines.count)
+    let results = Results<T>(count: machines.count)
+    for rank in machines.indices {
       let thread = Thread {
         do {
-          let group = LocalGroup(
-            rank: rank, size: ranks, ranksPerMachine: ranksPerMachine, meeting: meeting)
+          let group = LocalGroup(rank: rank, machines: machines, meeting: meeting)
           results.set(rank, try body(group))
           meeting.finish(rank, nil)
         } catch {

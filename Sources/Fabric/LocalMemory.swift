@@ -9,6 +9,8 @@ final class LocalMemory: SharedMemory {
   /// the fences order them.
   final class Block: @unchecked Sendable {
     let number: Int
+    /// What it is part of, for messages.
+    let name: String
     let memory: PageMemory
     let neighbours: [Int]
     /// How often each neighbour has arrived.
@@ -16,8 +18,9 @@ final class LocalMemory: SharedMemory {
     /// The fences that have begun.
     var round: Int { arrivals.max() ?? 0 }
 
-    init(number: Int, memory: PageMemory, neighbours: [Int]) {
+    init(number: Int, memory: PageMemory, neighbours: [Int], name: String = "memory") {
       self.number = number
+      self.name = name
       self.memory = memory
       self.neighbours = neighbours
       arrivals = [Int](repeating: 0, count: neighbours.count)
@@ -41,8 +44,8 @@ final class LocalMemory: SharedMemory {
 
     var title: String {
       isArrival
-        ? "arrive at a fence of memory \(block.number)"
-        : "wait at a fence of memory \(block.number)"
+        ? "arrive at a fence of \(block.name) \(block.number)"
+        : "wait at a fence of \(block.name) \(block.number)"
     }
 
     func isSame(as other: Half) -> Bool {

@@ -22,6 +22,13 @@ extension ProcessGroup {
     precondition(receive.count >= parts.total, "the gathered buffer must hold all parts")
   }
 
+  /// Stops the program unless there is room for each rank's messages but the own.
+  package func requireRoute(_ target: UnsafeMutableRawBufferPointer, _ room: Partition) {
+    precondition(room.counts.count == size, "a route has one part for each rank")
+    precondition(room.counts[rank] == 0, "a rank sends itself no messages")
+    precondition(target.count >= room.total, "the buffer must hold the messages of all ranks")
+  }
+
   /// Stops the program unless `root` is a rank.
   package func requireRoot(_ root: Int) {
     precondition((0..<size).contains(root), "the root of a broadcast must be a rank")

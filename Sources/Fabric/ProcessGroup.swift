@@ -69,6 +69,21 @@ package protocol ProcessGroup: AnyObject {
     byteCount: Int, _ layout: SharedMemoryLayout
   ) throws -> any SharedMemory
 
+  /// Makes a route of messages that this rank gets from some ranks and sends to some.
+  ///
+  /// Every rank that has room for messages of another one gets one in each round.
+  ///
+  /// - Parameters:
+  ///   - target: Where messages land.
+  ///   - room: Part `r` of `target` is the place for a message of rank `r`, as long as the longest;
+  ///     empty when rank `r` sends none, as this rank itself.
+  ///   - owners: Keep `target`, and what messages are sent from, as long as the route.
+  /// - Returns: The route, which lives until the group ends.
+  /// - Throws: What the library throws.
+  func makeRoute(
+    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owners: [AnyObject]
+  ) throws -> any MessageRoute
+
   /// Opens one file on all ranks, which name the same path and mode.
   func open(_ path: String, _ mode: SharedFileMode) throws -> any SharedFile
 
@@ -106,12 +121,14 @@ package protocol SharedFile: AnyObject {
 /// Counters of one rank's communication, for budgets that tests can hold.
 ///
 /// Files are not counted. Making and closing shared memory is one collective each, and so is a
-/// fence; what is read and written in shared memory is not sent.
+/// fence, making a route, and a round of its messages; what is read and written in shared memory is
+/// not sent.
 package struct Traffic: Equatable, Sendable {
   /// Collectives called.
   package var collectives = 0
   /// Bytes handed over for other ranks: of an exchange all parts but the own, of a gather, a sum
-  /// or a maximum the own contribution once, of a broadcast the root's bytes once. A group of one
+  /// or a maximum the own contribution once, of a broadcast the root's bytes once, of a round of
+  /// messages each message. A group of one
   /// rank hands over nothing.
   package var bytesSent = 0
 

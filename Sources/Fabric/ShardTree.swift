@@ -33,8 +33,10 @@ package struct ShardTree: Equatable, Sendable {
   }
 
   /// The largest aligned runs of 2ᵏ shards inside the run of `rank`, in ascending order.
-  package func blocks(of rank: Int) -> [Range<Int>] {
-    let run = shards(of: rank)
+  package func blocks(of rank: Int) -> [Range<Int>] { Self.blocks(in: shards(of: rank)) }
+
+  /// The largest aligned runs of 2ᵏ shards inside `run`, in ascending order.
+  package static func blocks(in run: Range<Int>) -> [Range<Int>] {
     var blocks: [Range<Int>] = []
     var start = run.lowerBound
     while start < run.upperBound {

@@ -68,6 +68,14 @@ package final class SoloGroup: ProcessGroup {
     return SoloMemory(memory, of: self)
   }
 
+  package func makeRoute(
+    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owners: [AnyObject]
+  ) throws -> any MessageRoute {
+    unsafe requireRoute(target, room)
+    traffic.count(0, of: size)
+    return SoloRoute(of: self)
+  }
+
   package func open(_ path: String, _ mode: SharedFileMode) throws -> any SharedFile {
     try PosixFile(path, mode, rank: rank) { _ in }
   }
@@ -76,6 +84,21 @@ package final class SoloGroup: ProcessGroup {
     writeToStandardError(line: failureLine(reason, rank: rank))
     exit(code == 0 ? 1 : code)
   }
+}
+
+/// The messages of one rank: nobody to send to.
+private final class SoloRoute: MessageRoute {
+  let limits = [0]
+  private let group: SoloGroup
+  private var state = RoundState()
+
+  init(of group: SoloGroup) { self.group = group }
+
+  func start(_ bytes: UnsafeRawBufferPointer, _ messages: [Range<Int>]) throws {
+    group.traffic.count(unsafe state.start(bytes, messages, limits), of: group.size)
+  }
+
+  func finish() throws { state.finish() }
 }
 
 /// Shared memory of one rank: nobody to wait for.

@@ -7,6 +7,7 @@ enum CallKind: Int64 {
   case gather, broadcast, sumFloat, sumDouble, sumInt64, maximum, barrier
   case openFile, createFile, writeFile, readFile, closeFile
   case shareMemory, arrive, wait, closeMemory
+  case makeRoute, startRound, finishRound
 
   /// What a rank was doing, for an error message.
   func description(count: Int64, detail: Int64) -> String {
@@ -28,6 +29,9 @@ enum CallKind: Int64 {
     case .arrive: "arrive at a fence of memory \(detail)"
     case .wait: "wait at a fence of memory \(detail)"
     case .closeMemory: "close memory \(detail)"
+    case .makeRoute: "make a route of messages"
+    case .startRound: "start messages of route \(detail)"
+    case .finishRound: "finish messages of route \(detail)"
     }
   }
 

@@ -24,6 +24,8 @@ package final class Communicator: ProcessGroup {
   var memories: [CommunicatorMemory] = []
   /// How many memories were made, which all ranks count alike.
   var memoryCount = 0
+  /// All routes, which live as long as this.
+  var routes: [CommunicatorRoute] = []
   let send: ExchangeArguments
   let receive: ExchangeArguments
 

@@ -50,6 +50,7 @@ package func withMPI<Result>(
     }
     result = try body(world)
     // Freeing is collective; only here is it certain that all ranks come by.
+    for route in world.routes { try route.close() }
     for memory in world.memories { try memory.close() }
   } catch {
     var rank: CInt = 0

@@ -46,8 +46,7 @@ package final class MessageExchange: RowExchange {
     self.ownership = ownership
     self.stride = stride
     owned = ownership.rows(of: group.rank)
-    merger = PartialMerger(
-      owned: owned, stride: stride, shardCount: shardCount, ordered: ordered)
+    merger = PartialMerger(stride: stride, shardCount: shardCount, ordered: ordered)
     countParts = Partition(parts: group.size, of: MemoryLayout<Int64>.stride)
     sendCounts = AlignedBuffer(count: group.size)
     receiveCounts = AlignedBuffer(count: group.size)
@@ -78,9 +77,9 @@ package final class MessageExchange: RowExchange {
     pack(partials)
     try exchangeBytes()
     unpackPartials(received)
-    let count = merger.group(received)
+    let count = merger.group(bound: owned.count)
     let (keys, sums) = unsafe (mergedKeys.reserve(count), mergedRows.reserve(count * stride))
-    unsafe merger.merge(keys: keys, sums: sums)
+    unsafe merger.merge(keys: keys, first: owned.lowerBound, sums: sums)
     return unsafe KeyedRows(keys: keys, rows: sums, count: count)
   }
 
@@ -98,25 +97,15 @@ package final class MessageExchange: RowExchange {
     }
   }
 
-  /// Keys become relative to the owned range, which keeps the sort short; rows stay where they are.
   private func unpackPartials(_ total: Int) {
-    merger.reserve(total)
-    let (keys, blocks) = unsafe (merger.keys.pointer, merger.blocks.pointer)
-    let places = unsafe merger.places.pointer
+    merger.begin(capacity: total)
     let bytes = unsafe UnsafeRawPointer(receiveBytes.pointer)
-    var start = 0
     for rank in 0..<group.size {
       let count = unsafe Int(receiveCounts.pointer[rank])
-      let source = unsafe bytes + receiveParts.offsets[rank]
-      unsafe UnsafeMutableRawPointer(keys + start).copyMemory(from: source, byteCount: 4 * count)
-      unsafe UnsafeMutableRawPointer(blocks + start).copyMemory(
-        from: source + 4 * count, byteCount: 4 * count)
-      let rows = unsafe (source + 8 * count).assumingMemoryBound(to: Float.self)
-      for index in 0..<count { unsafe places[start + index] = unsafe rows + index * stride }
-      start += count
+      unsafe merger.add(
+        PartialList(bytes + receiveParts.offsets[rank], count: count),
+        relativeTo: owned.lowerBound, stride: stride)
     }
-    let first = UInt32(truncatingIfNeeded: owned.lowerBound)
-    for index in 0..<total { unsafe keys[index] &-= first }
   }
 
   // MARK: Rows to those who ask
@@ -184,6 +173,10 @@ package final class MessageExchange: RowExchange {
   }
 
   // MARK: Owners' rows to everybody
+
+  package var writtenRows: [KeyedRows] { spreadList }
+
+  package func announce() {}
 
   /// - Complexity: three collectives; each rank contributes `4 + 4 · stride` bytes per row.
   package func spread(_ own: KeyedRows) throws -> [KeyedRows] {

@@ -20,12 +20,13 @@ package struct KeyedRows {
 /// How gradients of item rows reach the owners of the rows, and how what owners compute reaches
 /// everybody.
 ///
-/// ``SharedExchange`` serves ranks of one machine, through memory that all of them see;
-/// ``MessageExchange`` serves any. Both give the same bits. What they return belongs to them and is
-/// valid until their next call; after warm-up no call allocates. See
-/// docs/decisions/0010-shared-memory.md.
+/// ``SharedExchange`` serves tables of which each machine has one copy, through memory that its
+/// ranks see, and messages between machines; ``MessageExchange`` serves rows that live with their
+/// owners. Both give the same bits. What they return belongs to them and is valid until their next
+/// call; after warm-up no call allocates. See docs/decisions/0010-shared-memory.md and
+/// docs/decisions/0013-several-machines.md.
 package protocol RowExchange: AnyObject {
-  /// Whether all ranks read and write one copy of the table.
+  /// Whether the ranks of a machine read and write one copy of the table.
   var isShared: Bool { get }
 
   /// Makes memory for the partial sums of one batch. A collective, called once before the first
@@ -54,6 +55,16 @@ package protocol RowExchange: AnyObject {
   /// - Returns: The rows of all ranks, ascending, in one or more lists.
   /// - Throws: What the group throws.
   func spread(_ own: KeyedRows) throws -> [KeyedRows]
+
+  /// Those of the rows last spread that this rank writes when all copies of the table change in the
+  /// same way: ranks that share a copy have each their part.
+  var writtenRows: [KeyedRows] { get }
+
+  /// Says that this rank has changed ``writtenRows`` in the table. Reading needs ``settle()``
+  /// first.
+  ///
+  /// - Throws: What the group throws.
+  func announce() throws
 
   /// Brings all copies of the table up to date after the owners changed some rows. Reading needs
   /// ``settle()`` first.
@@ -84,62 +95,4 @@ package protocol RowExchange: AnyObject {
     keys: UnsafePointer<UInt32>, count: Int, from table: RowTable, companion: KeyedRows?,
     into target: UnsafeMutablePointer<Float>, companionTarget: UnsafeMutablePointer<Float>?
   ) throws
-}
-
-/// Adds partial sums that reached their owner.
-@safe
-final class PartialMerger {
-  /// `(count)`: row of each partial, relative to the first owned.
-  let keys = ScratchBuffer<UInt32>()
-  /// `(count)`: the block it covers.
-  let blocks = ScratchBuffer<UInt32>()
-  /// `(count)`: where it is.
-  let places = unsafe ScratchBuffer<UnsafePointer<Float>>()
-  private var segments = SegmentSort(capacity: 0)
-  private let scratch: TreeScratch
-  private let isOrdered: Bool
-  private let owned: Range<Int>
-
-  init(owned: Range<Int>, stride: Int, shardCount: Int, ordered: Bool) {
-    self.owned = owned
-    isOrdered = ordered
-    scratch = TreeScratch(stride: stride, shardCount: shardCount)
-  }
-
-  /// Room for `count` partials.
-  func reserve(_ count: Int) {
-    _ = unsafe keys.reserve(count)
-    _ = unsafe blocks.reserve(count)
-    _ = unsafe places.reserve(count)
-    if count > segments.capacity { segments = SegmentSort(capacity: count + count / 4) }
-  }
-
-  /// Groups the first `count` partials by row; those of a row must come in the order of their
-  /// blocks.
-  ///
-  /// - Returns: How many rows there are.
-  func group(_ count: Int) -> Int {
-    unsafe segments.sort(keys.pointer, count: count, bound: owned.count)
-    return segments.segmentCount
-  }
-
-  /// Writes the sums and their rows, ascending.
-  func merge(keys target: UnsafeMutablePointer<UInt32>, sums: UnsafeMutablePointer<Float>) {
-    unsafe merge(sums: sums)
-    unsafe writeRows(into: target)
-    let first = UInt32(truncatingIfNeeded: owned.lowerBound)
-    for segment in 0..<segments.segmentCount { unsafe target[segment] &+= first }
-  }
-
-  /// Writes the sums, ascending by row.
-  func merge(sums: UnsafeMutablePointer<Float>) {
-    unsafe PartialSums.merge(
-      segments: segments, rows: places.pointer, blocks: blocks.pointer, ordered: isOrdered,
-      scratch: scratch, sums: sums)
-  }
-
-  /// Writes the rows that have sums, ascending, relative to the first owned.
-  func writeRows(into target: UnsafeMutablePointer<UInt32>) {
-    unsafe target.update(from: segments.segmentKeys.pointer, count: segments.segmentCount)
-  }
 }

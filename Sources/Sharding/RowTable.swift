@@ -15,7 +15,7 @@ package final class RowTable {
   /// Rows whose weights are here.
   package let held: Range<Int>
   /// Rows that this rank writes when the whole table is written: in memory that it shares with
-  /// other ranks those it owns, else all that are held.
+  /// other ranks its part, else all that are held.
   package let written: Range<Int>
   /// Rows whose state is here, and which this rank updates.
   package let owned: Range<Int>
@@ -39,10 +39,10 @@ package final class RowTable {
   ///   - owned: Rows whose state is here; part of `held`.
   ///   - optimizer: Decides the state.
   ///   - isLazy: Whether a step updates some rows only, whose weight decay catches up.
-  ///   - sharedWeights: Zeroed memory for the weights that all ranks which hold them share.
+  ///   - shared: Zeroed memory for the weights, in which all rows are held.
   package init(
     layout: RowLayout, stride: Int? = nil, held: Range<Int>, owned: Range<Int>,
-    optimizer: RowOptimizer, isLazy: Bool = true, sharedWeights: AlignedBuffer<Float>? = nil
+    optimizer: RowOptimizer, isLazy: Bool = true, shared: SharedRows? = nil
   ) {
     precondition(
       held.lowerBound <= owned.lowerBound && owned.upperBound <= held.upperBound,
@@ -54,8 +54,8 @@ package final class RowTable {
     self.owned = owned
     self.optimizer = optimizer
     lastSteps = isLazy ? AlignedBuffer(count: owned.count) : nil
-    written = sharedWeights == nil ? held : owned
-    weights = sharedWeights ?? AlignedBuffer(count: held.count * self.stride)
+    written = shared?.written ?? held
+    weights = shared?.weights ?? AlignedBuffer(count: held.count * self.stride)
     precondition(weights.count >= held.count * self.stride, "the weights have room for all rows")
     stateCounts = optimizer.stateCounts(stride: self.stride)
     state = stateCounts.map { AlignedBuffer(count: owned.count * $0) }

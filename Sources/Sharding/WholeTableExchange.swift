@@ -18,7 +18,7 @@ package final class WholeTableExchange {
   private let gatherParts: Partition
   private let received: AlignedBuffer<Float>
   private let merger: PartialMerger
-  /// `(distinct rows)`: the owned row of each sum, from 0.
+  /// The owned row of each sum, from 0; a rank alone has one partial sum for each.
   private let sumRows: AlignedBuffer<UInt32>
   private let sumCount: Int
   /// `(distinct rows, stride)`; not needed by a rank alone.
@@ -44,8 +44,7 @@ package final class WholeTableExchange {
     owned = ownership.rows(of: rank)
     gatherParts = Partition(
       counts: (0..<size).map { ownership.rows(of: $0).count * stride * 4 })
-    merger = PartialMerger(
-      owned: owned, stride: stride, shardCount: shardCount, ordered: ordered)
+    merger = PartialMerger(stride: stride, shardCount: shardCount, ordered: ordered)
     var keyParts = Partition(parts: size, of: 0)
     unsafe ownership.partition(partials.keys.pointer, count: partials.count, into: &keyParts)
     let expected = try Self.exchangeCounts(keyParts, group)
@@ -53,23 +52,25 @@ package final class WholeTableExchange {
     receiveParts = Partition(counts: expected.map { $0 * stride * 4 })
     let total = expected.reduce(0, +)
     received = AlignedBuffer(count: size > 1 ? total * stride : 0)
-    merger.reserve(total)
+    let keys = AlignedBuffer<UInt32>(count: total)
+    let blocks = AlignedBuffer<UInt32>(count: total)
     let receivedKeys = Partition(counts: expected.map { $0 * 4 })
     let sentKeys = Partition(counts: keyParts.counts.map { $0 * 4 })
-    for (source, target) in [(partials.keys, merger.keys), (partials.blocks, merger.blocks)] {
+    for (source, target) in [(partials.keys, keys), (partials.blocks, blocks)] {
       unsafe try group.exchange(
         UnsafeRawBufferPointer(source.elements), sentKeys,
-        into: UnsafeMutableRawBufferPointer(start: target.pointer, count: receivedKeys.total),
-        receivedKeys)
+        into: UnsafeMutableRawBufferPointer(target.elements), receivedKeys)
     }
-    let first = UInt32(truncatingIfNeeded: owned.lowerBound)
+    merger.begin(capacity: total)
+    unsafe merger.add(
+      PartialList(
+        keys: keys.pointer, blocks: blocks.pointer, rows: received.pointer, count: total),
+      relativeTo: owned.lowerBound, stride: stride)
+    sumCount = merger.group(bound: owned.count)
+    sumRows = AlignedBuffer(count: max(total, sumCount))
     for index in 0..<total {
-      unsafe merger.keys.pointer[index] &-= first
-      unsafe merger.places.pointer[index] = UnsafePointer(received.pointer + index * stride)
+      unsafe sumRows.pointer[index] = keys.pointer[index] &- UInt32(owned.lowerBound)
     }
-    sumCount = merger.group(total)
-    sumRows = AlignedBuffer(count: sumCount)
-    unsafe merger.writeRows(into: sumRows.pointer)
     sums = AlignedBuffer(count: size > 1 ? sumCount * stride : 0)
   }
 
@@ -103,7 +104,7 @@ package final class WholeTableExchange {
       unsafe try group.exchange(
         UnsafeRawBufferPointer(partials.rows.elements), sendParts,
         into: UnsafeMutableRawBufferPointer(received.elements), receiveParts)
-      unsafe merger.merge(sums: sums.pointer)
+      unsafe merger.merge(keys: sumRows.pointer, first: 0, sums: sums.pointer)
       unsafe source = sums.pointer
     }
     var next = 0

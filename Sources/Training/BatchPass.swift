@@ -122,12 +122,12 @@ final class BatchPass {
 
   /// Takes the virtual step on all parameters: the gradients of this pass have become shifts.
   ///
-  /// - Parameters:
-  ///   - factor: 1 for the direct step, −1 for the inverse.
-  ///   - spread: What ``spreadItemSums()`` returned.
+  /// Call after ``spreadItemSums()``; reading needs ``settle()`` first.
+  ///
+  /// - Parameter factor: 1 for the direct step, −1 for the inverse.
   /// - Throws: What the exchange throws.
-  func shift(factor: Float, _ spread: [KeyedRows]) throws {
-    try shiftItems(factor: factor, spread)
+  func shift(factor: Float) throws {
+    try shiftItems(factor: factor)
     unsafe model.users.shift(
       factor: factor, index: userSums.keys, count: userSums.count, shifts: userSums.rows)
     unsafe model.dense.shift(
@@ -135,26 +135,17 @@ final class BatchPass {
     model.noteChange()
   }
 
-  /// Takes the virtual step on item rows wherever they are: on the one copy by their owners, on
-  /// replicas by everybody. Reading needs ``settle()`` first.
-  ///
-  /// - Parameters:
-  ///   - factor: 1 for the direct step, −1 for the inverse.
-  ///   - spread: What ``spreadItemSums()`` returned.
-  /// - Throws: What the exchange throws.
-  private func shiftItems(factor: Float, _ spread: [KeyedRows]) throws {
-    func shift(_ rows: KeyedRows) {
-      unsafe model.items.shift(
-        factor: factor, index: rows.keys, count: rows.count, shifts: rows.rows)
-    }
-    guard !exchange.isShared, hasCopies else {
-      shift(itemSums)
-      if exchange.isShared {
-        unsafe try exchange.publish(keys: itemSums.keys, count: itemSums.count, of: model.items)
-      }
-      return
-    }
-    for rows in spread { shift(rows) }
+  /// Takes the virtual step on item rows wherever they are: each copy is changed by the ranks that
+  /// share it.
+  private func shiftItems(factor: Float) throws {
+    guard hasCopies else { return shift(itemSums, factor) }
+    for rows in exchange.writtenRows { shift(rows, factor) }
+    try exchange.announce()
+  }
+
+  private func shift(_ rows: KeyedRows, _ factor: Float) {
+    unsafe model.items.shift(
+      factor: factor, index: rows.keys, count: rows.count, shifts: rows.rows)
   }
 
   /// Returns when item rows can be read again.

@@ -67,7 +67,7 @@ final class CandidatePass {
   ) throws -> BatchParameters {
     tables.save()
     for decision in [Decision.direct, .inverse] {
-      try unlabeled.shift(factor: decision.factor, [])
+      try unlabeled.shift(factor: decision.factor)
       try forward(pass, try pass.parameters(), decision)
       tables.restore()
     }

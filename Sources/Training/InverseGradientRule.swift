@@ -74,7 +74,7 @@ package final class InverseGradientRule: UpdateRule {
     record.decision = decision
     record.labeledLoss = losses.1
 
-    try commit(decision, virtual)
+    try commit(decision)
     if model.propagation != nil { parameters = try labeled.parameters() }
     if model.backbone.keepsIntermediates { try labeled.forward(parameters) }
     candidates.writeGradients(of: decision, to: labeled.batch)
@@ -137,9 +137,9 @@ package final class InverseGradientRule: UpdateRule {
   }
 
   /// Keeps the winning virtual step.
-  private func commit(_ decision: Decision, _ virtual: [KeyedRows]) throws {
+  private func commit(_ decision: Decision) throws {
     guard decision != .none else { return }
-    try unlabeled.shift(factor: decision.factor, virtual)
+    try unlabeled.shift(factor: decision.factor)
     labeled.shiftFetched(factor: decision.factor)
     try unlabeled.settle()
   }

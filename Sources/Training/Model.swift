@@ -18,7 +18,7 @@ package final class Model {
   package let userCount: Int
   package let itemCount: Int
   package let itemOwnership: RowOwnership
-  /// The one copy of the item rows that all ranks share, if they do.
+  /// The one copy of the item rows that the ranks of a machine share, if they do.
   let sharedItems: SharedRows?
   /// What computes the rows that scores read, for a backbone that propagates.
   let propagation: (any Propagation)?
@@ -36,7 +36,7 @@ package final class Model {
   ///   - itemStarts: Likewise for item rows.
   ///   - tree: The shards and their owners.
   ///   - rank: This rank.
-  ///   - sharedItems: Memory for the item rows that all ranks share; it is left unsettled.
+  ///   - sharedItems: Memory for the item rows that ranks share; it is left unsettled.
   ///   - propagation: Of a backbone that propagates.
   package init(
     _ configuration: TrainingConfiguration, backbone: any Backbone, userStarts: [Int],
@@ -59,7 +59,7 @@ package final class Model {
     items = RowTable(
       layout: backbone.itemLayout,
       held: Self.holdsAll(configuration, sharedItems, propagation) ? 0..<itemCount : owned,
-      owned: owned, optimizer: optimizer.row, sharedWeights: sharedItems?.weights)
+      owned: owned, optimizer: optimizer.row, shared: sharedItems)
     self.sharedItems = sharedItems
     dense = RowTable(
       layout: RowLayout(factors: backbone.denseCount, hasBias: false), held: 0..<1, owned: 0..<1,
@@ -79,7 +79,8 @@ package final class Model {
 
   /// The initial model for a dataset; a collective.
   ///
-  /// Ranks of one machine share the item rows, whatever the configured placement.
+  /// Ranks of one machine share the item rows: whatever the configured placement when there is no
+  /// other machine, else when tables are replicated.
   ///
   /// - Parameters:
   ///   - configuration: Decides backbone, placement and optimizer.
@@ -91,13 +92,15 @@ package final class Model {
     _ configuration: TrainingConfiguration, dataset: Dataset, context: JobContext,
     backbone: (any Backbone)? = nil
   ) throws {
-    let backbone = 
+    let backbone =
       backbone
       ?? configuration.makeBackbone(userCount: dataset.users, itemCount: dataset.items)
     let (group, tree) = (context.group, context.tree)
     let propagation = try (backbone as? any PropagatingBackbone)?.makePropagation(
       over: InteractionGraph(dataset, context: context), group: group)
-    let isSharing = group.size > 1 && group.machines.machineCount == 1 && propagation == nil
+    let isSharing =
+      group.size > 1 && propagation == nil
+      && (group.machines.machineCount == 1 || !context.isSharded)
     let shared =
       try isSharing
       ? SharedRows(

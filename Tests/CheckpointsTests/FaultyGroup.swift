@@ -54,6 +54,12 @@ final class FaultyGroup: ProcessGroup {
     try inner.shareMemory(byteCount: byteCount, layout)
   }
 
+  func makeRoute(
+    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owners: [AnyObject]
+  ) throws -> any MessageRoute {
+    unsafe try inner.makeRoute(into: target, room, keeping: owners)
+  }
+
   func open(_ path: String, _ mode: SharedFileMode) throws -> any SharedFile {
     let file = try inner.open(path, mode)
     try count()

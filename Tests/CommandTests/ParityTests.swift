@@ -46,6 +46,24 @@ extension RankSuites {
       }
     }
 
+    /// Machines that ranks make believe: two ranks to each, one to each, and most on the first.
+    @Test(arguments: ["bce", "ig"], ["replicated", "sharded"])
+    func anyNumberOfMachinesLearnsTheSame(method: String, tables: String) throws {
+      try Workspace.with { workspace in
+        let options = ["--method", method, "--tables", tables, "--checkpoint-every", "4"]
+        try run(workspace.training("alone", options)).success()
+        let expected = try workspace.target("alone").identity
+        for (ranks, ranksPerMachine) in [(3, 2), (4, 2), (3, 1), (4, 3), (7, 3)] {
+          let name = "\(ranks)-\(ranksPerMachine)"
+          try run(
+            workspace.training(name, options), ranks: ranks,
+            environment: ["INVERSE_RANKS_PER_MACHINE": "\(ranksPerMachine)"]
+          ).success()
+          #expect(try workspace.target(name).identity == expected, "\(name)")
+        }
+      }
+    }
+
     /// Where the rows live changes nothing either, and the seed does.
     @Test func onlyWhatDecidesTheModelChangesIt() throws {
       try Workspace.with { workspace in

@@ -3,7 +3,7 @@ import Kernels
 import Sharding
 import Testing
 
-/// Memory that ranks share gives the bits of messages.
+/// Memory that ranks share, and messages between machines, give the bits of messages for all.
 @Suite struct SharedExchangeTests {
   /// Who owns the 23 items.
   enum Owners: CaseIterable, Sendable {
@@ -43,30 +43,34 @@ import Testing
     var spread = RowList()
     /// How many lists they came in.
     var listCount = 0
+    /// Those of them that this rank writes.
+    var written: Set<UInt32> = []
   }
 
-  private static func exchange(
-    _ group: any ProcessGroup, _ tree: ShardTree, _ owners: Owners, ordered: Bool
-  ) throws -> any RowExchange {
+  private static func shared(
+    _ group: any ProcessGroup, _ tree: ShardTree, _ owners: Owners, ordered: Bool = true
+  ) throws -> SharedExchange {
     let ownership = owners.ownership(tree)
-    guard group.machines.machineCount == 1 else {
-      return MessageExchange(
-        group: group, ownership: ownership, stride: stride, shardCount: shardCount,
-        ordered: ordered)
-    }
     return SharedExchange(
       group: group, ownership: ownership,
       table: try SharedRows(ownership: ownership, stride: stride, group: group), stride: stride,
       shardCount: shardCount, ordered: ordered)
   }
 
-  /// All problems, one after another, through one exchange: what every rank saw in each round.
+  /// All problems, one after another, through one exchange: what every rank saw in each round. No
+  /// layout stands for messages of all ranks.
   private static func seen(
-    ranks: Int, ranksPerMachine: Int?, _ owners: Owners, ordered: Bool
+    ranks: Int, _ layout: MachineLayout?, _ owners: Owners, ordered: Bool
   ) throws -> [[Seen]] {
     let tree = ShardTree(shardCount: shardCount, rankCount: ranks)
-    return try LocalGroup.run(ranks: ranks, ranksPerMachine: ranksPerMachine) { group in
-      let exchange = try exchange(group, tree, owners, ordered: ordered)
+    let machines = (layout ?? .apart).machines(ranks: ranks)
+    return try LocalGroup.run(machines: machines) { group in
+      let exchange: any RowExchange =
+        layout == nil
+        ? MessageExchange(
+          group: group, ownership: owners.ownership(tree), stride: stride,
+          shardCount: shardCount, ordered: ordered)
+        : try shared(group, tree, owners, ordered: ordered)
       let partials = try exchange.makePartials(capacity: GradientProblem.partialCapacity)
       return try withExtendedLifetime((exchange, partials)) {
         try problems.map { problem in
@@ -79,6 +83,9 @@ import Testing
           let lists = try exchange.spread(own)
           seen.spread = .joined(lists.map { RowList($0, stride: stride) })
           seen.listCount = lists.count
+          let written = exchange.writtenRows.flatMap { RowList($0, stride: stride).keys }
+          seen.written = Set(written)
+          #expect(seen.written.count == written.count)
           // As the dense reduction of a step: nobody begins the next while others read.
           try group.barrier()
           return seen
@@ -87,52 +94,109 @@ import Testing
     }
   }
 
-  @Test(arguments: rankCounts, Owners.allCases)
-  func sumsHaveTheBitsOfMessages(ranks: Int, owners: Owners) throws {
+  @Test(arguments: rankCounts, MachineLayout.allCases)
+  func sumsHaveTheBitsOfMessages(ranks: Int, layout: MachineLayout) throws {
     let tree = ShardTree(shardCount: shardCount, rankCount: ranks)
-    for ordered in [true, false] {
-      let shared = try Self.seen(ranks: ranks, ranksPerMachine: nil, owners, ordered: ordered)
-      let sent = try Self.seen(ranks: ranks, ranksPerMachine: 1, owners, ordered: ordered)
-      for (round, problem) in Self.problems.enumerated() {
-        let all = RowList.joined(shared.map { $0[round].sums })
-        #expect(all.keys == problem.expected.keys)
-        if ordered { #expect(all.rows.bits == problem.expected.rows.bits) }
-        for rank in 0..<ranks {
-          let (mine, theirs) = (shared[rank][round], sent[rank][round])
-          #expect(mine.sums.keys == theirs.sums.keys, "round \(round), rank \(rank)")
-          #expect(mine.sums.rows.bits == theirs.sums.rows.bits, "round \(round), rank \(rank)")
-          #expect(
-            mine.sums.keys.allSatisfy { owners.ownership(tree).rows(of: rank).contains(Int($0)) })
+    for owners in Owners.allCases {
+      for ordered in [true, false] {
+        let shared = try Self.seen(ranks: ranks, layout, owners, ordered: ordered)
+        let sent = try Self.seen(ranks: ranks, nil, owners, ordered: ordered)
+        for (round, problem) in Self.problems.enumerated() {
+          let all = RowList.joined(shared.map { $0[round].sums })
+          #expect(all.keys == problem.expected.keys)
+          if ordered { #expect(all.rows.bits == problem.expected.rows.bits) }
+          for rank in 0..<ranks {
+            let (mine, theirs) = (shared[rank][round].sums, sent[rank][round].sums)
+            #expect(mine.keys == theirs.keys, "round \(round), rank \(rank)")
+            #expect(
+              mine.keys.allSatisfy { owners.ownership(tree).rows(of: rank).contains(Int($0)) })
+            // Without the tree, blocks of a machine are added before those of others.
+            guard ordered || layout == .one else { continue }
+            #expect(mine.rows.bits == theirs.rows.bits, "round \(round), rank \(rank)")
+          }
         }
       }
     }
   }
 
-  @Test(arguments: rankCounts, Owners.allCases)
-  func everyRankSeesWhatTheOwnersMadeOfTheirSums(ranks: Int, owners: Owners) throws {
-    let shared = try Self.seen(ranks: ranks, ranksPerMachine: nil, owners, ordered: true)
-    let sent = try Self.seen(ranks: ranks, ranksPerMachine: 1, owners, ordered: true)
-    for (round, problem) in Self.problems.enumerated() {
-      for rank in 0..<ranks {
-        let (mine, theirs) = (shared[rank][round].spread, sent[rank][round].spread)
-        #expect(mine.keys == problem.expected.keys, "round \(round), rank \(rank)")
-        #expect(mine.rows.bits == problem.expected.rows.map { 2 * $0 }.bits)
-        #expect(mine.rows.bits == theirs.rows.bits && mine.keys == theirs.keys)
-        // One list for each owner: nothing is copied.
-        #expect(shared[rank][round].listCount == ranks)
+  @Test(arguments: rankCounts, MachineLayout.allCases)
+  func everyRankSeesWhatTheOwnersMadeOfTheirSums(ranks: Int, layout: MachineLayout) throws {
+    let machines = layout.machines(ranks: ranks)
+    for owners in Owners.allCases {
+      let seen = try Self.seen(ranks: ranks, layout, owners, ordered: true)
+      for (round, problem) in Self.problems.enumerated() {
+        for rank in 0..<ranks {
+          let mine = seen[rank][round]
+          #expect(mine.spread.keys == problem.expected.keys, "round \(round), rank \(rank)")
+          #expect(mine.spread.rows.bits == problem.expected.rows.map { 2 * $0 }.bits)
+          // One list for each owner, read where it is or landed.
+          #expect(mine.listCount == ranks)
+        }
+        // Each copy of the table is written by its machine's ranks, each row by one.
+        for machine in Set(machines) {
+          let written = machines.indices.filter { machines[$0] == machine }
+            .flatMap { seen[$0][round].written }
+          #expect(written.sorted() == problem.expected.keys)
+        }
       }
     }
   }
 
-  /// One fence for each move, and no bytes but the capacities, once.
-  @Test(arguments: rankCounts) func nothingIsSent(ranks: Int) throws {
+  /// What owners change reaches the copy of every machine, and nothing else changes.
+  @Test(arguments: rankCounts, MachineLayout.allCases)
+  func publishedRowsReachEveryCopy(ranks: Int, layout: MachineLayout) throws {
     let tree = ShardTree(shardCount: shardCount, rankCount: ranks)
-    let traffic = try LocalGroup.run(ranks: ranks) { group in
-      let exchange = try Self.exchange(group, tree, .uneven, ordered: true)
+    let ownership = GradientProblem.ownership(tree)
+    let rowCount = GradientProblem.itemCount
+    @Sendable func changed(_ rank: Int, _ round: Int) -> [Int] {
+      ownership.rows(of: rank).filter { ($0 * 7 + round) % 3 != 0 }
+    }
+    let seen = try LocalGroup.run(machines: layout.machines(ranks: ranks)) { group in
+      let shared = try SharedRows(ownership: ownership, stride: Self.stride, group: group)
+      let exchange = SharedExchange(
+        group: group, ownership: ownership, table: shared, stride: Self.stride,
+        shardCount: shardCount, ordered: true)
+      let table = RowTable(
+        layout: RowLayout(factors: Self.stride, hasBias: false), held: 0..<rowCount,
+        owned: ownership.rows(of: group.rank), optimizer: .gradientDescent, shared: shared)
+      _ = try exchange.makePartials(capacity: GradientProblem.partialCapacity)
+      return try withExtendedLifetime(table) {
+        try (1...4).map { round in
+          let keys = AlignedBuffer(changed(group.rank, round).map { UInt32($0) })
+          for key in keys.values {
+            for column in 0..<Self.stride {
+              unsafe table.row(Int(key))[column] = Float(1000 * round + 24 * Int(key) + column)
+            }
+          }
+          unsafe try exchange.publish(keys: keys.pointer, count: keys.count, of: table)
+          try withExtendedLifetime(keys) { try exchange.settle() }
+          let values = table.weights.values
+          // As in a step: nobody writes the next while others read.
+          try group.barrier()
+          return values
+        }
+      }
+    }
+    var expected = [Float](repeating: 0, count: rowCount * Self.stride)
+    for round in 1...4 {
+      for key in (0..<ranks).flatMap({ changed($0, round) }) {
+        for column in 0..<Self.stride {
+          expected[Self.stride * key + column] = Float(1000 * round + 24 * key + column)
+        }
+      }
+      for rank in 0..<ranks { #expect(seen[rank][round - 1] == expected, "rank \(rank)") }
+    }
+  }
+
+  /// What each rank called and sent: making room, adding, spreading, publishing, settling.
+  private static func traffic(ranks: Int, _ layout: MachineLayout) throws -> [[Traffic]] {
+    let tree = ShardTree(shardCount: shardCount, rankCount: ranks)
+    return try LocalGroup.run(machines: layout.machines(ranks: ranks)) { group in
+      let exchange = try Self.shared(group, tree, .uneven)
       #expect(exchange.isShared)
       let table = RowTable(
-        layout: RowLayout(factors: Self.stride, hasBias: false), held: 0..<1, owned: 0..<1,
-        optimizer: .gradientDescent)
+        layout: RowLayout(factors: Self.stride, hasBias: false),
+        held: 0..<GradientProblem.itemCount, owned: 0..<0, optimizer: .gradientDescent)
       var seen = [group.traffic]
       let partials = try exchange.makePartials(capacity: GradientProblem.partialCapacity)
       try withExtendedLifetime((exchange, partials)) {
@@ -147,21 +211,41 @@ import Testing
         try exchange.settle()
         seen.append(group.traffic)
       }
-      return seen
-    }
-    for rank in traffic {
-      let calls = zip(rank.dropFirst(), rank).map { $0.collectives - $1.collectives }
-      #expect(calls == [3, 1, 1, 1, 0])
-      let bytes = zip(rank.dropFirst(), rank).map { $0.bytesSent - $1.bytesSent }
-      #expect(bytes == [ranks == 1 ? 0 : 8, 0, 0, 0, 0])
+      return zip(seen.dropFirst(), seen).map { now, before in
+        var difference = Traffic()
+        difference.collectives = now.collectives - before.collectives
+        difference.bytesSent = now.bytesSent - before.bytesSent
+        return difference
+      }
     }
   }
 
-  @Test func aRankThatLeavesEndsTheWaitingOfTheOthers() throws {
+  /// One fence for each move, and no bytes but the capacities, once.
+  @Test(arguments: rankCounts) func nothingIsSentOnOneMachine(ranks: Int) throws {
+    for rank in try Self.traffic(ranks: ranks, .one) {
+      #expect(rank.map(\.collectives) == [2, 1, 1, 1, 0])
+      #expect(rank.map(\.bytesSent) == [ranks == 1 ? 0 : 8, 0, 0, 0, 0])
+    }
+  }
+
+  /// With other machines a round of messages more. Their bytes are those of page 11.
+  @Test(arguments: MachineLayout.several) func messagesGoBetweenMachines(
+    layout: MachineLayout
+  ) throws {
+    for rank in try Self.traffic(ranks: 5, layout) {
+      #expect(rank.map(\.collectives) == [4, 2, 2, 1, 1])
+      #expect(rank[0].bytesSent == 8 && rank[4].bytesSent == 0)
+      // Owners send the same rows for either reason.
+      #expect(rank[2].bytesSent == rank[3].bytesSent && rank[2].bytesSent >= 8)
+    }
+  }
+
+  @Test(arguments: MachineLayout.allCases)
+  func aRankThatLeavesEndsTheWaitingOfTheOthers(layout: MachineLayout) throws {
     let tree = ShardTree(shardCount: shardCount, rankCount: 3)
     #expect(throws: CallMismatch.self) {
-      _ = try LocalGroup.run(ranks: 3) { group in
-        let exchange = try Self.exchange(group, tree, .uneven, ordered: true)
+      _ = try LocalGroup.run(machines: layout.machines(ranks: 3)) { group in
+        let exchange = try Self.shared(group, tree, .uneven)
         let partials = try exchange.makePartials(capacity: GradientProblem.partialCapacity)
         guard group.rank != 1 else { return }
         try withExtendedLifetime(partials) { _ = try exchange.reduceToOwners(partials) }

@@ -123,13 +123,28 @@ import Testing
     }
   }
 
-  @Test func aTableIsSharedOnOneMachineOnly() async {
-    await #expect(processExitsWith: .failure) {
-      let ownership = RowOwnership(
-        shardStarts: [0, 1, 2], tree: ShardTree(shardCount: 2, rankCount: 2))
-      _ = try LocalGroup.run(ranks: 2, ranksPerMachine: 1) { group in
-        _ = try SharedRows(ownership: ownership, stride: 8, group: group)
+  /// The ranks of a machine have all rows among them, whoever owns them.
+  @Test(arguments: rankCounts, MachineLayout.allCases)
+  func everyMachineWritesAllRows(ranks: Int, layout: MachineLayout) throws {
+    let ownership = GradientProblem.ownership(
+      ShardTree(shardCount: shardCount, rankCount: ranks))
+    let machines = layout.machines(ranks: ranks)
+    let written = try LocalGroup.run(machines: machines) { group in
+      let table = try SharedRows(ownership: ownership, stride: Self.stride, group: group)
+      try withExtendedLifetime(table) {
+        Self.write(table.written, of: table, round: 1)
+        try table.publish()
+        try table.settle()
+        #expect(table.weights.values == Self.expected(round: 1))
       }
+      return table.written
+    }
+    for machine in Set(machines) {
+      let rows = machines.indices.filter { machines[$0] == machine }.flatMap { written[$0] }
+      #expect(rows == Array(0..<GradientProblem.itemCount))
+    }
+    if Set(machines).count == 1 {
+      #expect(written == (0..<ranks).map { ownership.rows(of: $0) })
     }
   }
 }

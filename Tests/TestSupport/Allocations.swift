@@ -4,6 +4,9 @@ import Foundation
 /// Whether ``allocations(during:)`` counts anything on this platform.
 package var countsAllocations: Bool { inverse_counts_allocations() }
 
+/// How often the calling thread has asked for memory so far.
+package var allocationCount: Int { inverse_allocation_count() }
+
 /// Counts how often the calling thread asks for memory while `body` runs: by Swift, by C and by
 /// libraries, but not what other threads ask for, nor what is given back.
 ///

@@ -16,8 +16,14 @@ struct AllocationTests {
   private static func counts(
     _ dataset: Dataset, _ configuration: TrainingConfiguration
   ) throws -> [Int] {
-    let group = SoloGroup()
-    let tree = ShardTree(shardCount: dataset.shardCount, rankCount: 1)
+    try counts(dataset, configuration, on: UncountedGroup(SoloGroup()))
+  }
+
+  /// The same of one rank of several.
+  private static func counts(
+    _ dataset: Dataset, _ configuration: TrainingConfiguration, on group: UncountedGroup
+  ) throws -> [Int] {
+    let tree = ShardTree(shardCount: dataset.shardCount, rankCount: group.size)
     let context = JobContext(group: group, tree: tree, configuration: configuration)
     let model = try Model(configuration, dataset: dataset, context: context)
     let loader = try BatchLoader(configuration, dataset: dataset, context: context)
@@ -28,8 +34,9 @@ struct AllocationTests {
       let rule = schedule.rule(for: number)
       let position = StepPosition(
         epoch: number / loader.stepCount, step: number % loader.stepCount, number: number)
-      counts.append(
-        try allocations { _ = try rule.step(position, isStopRequested: false) })
+      let before = allocationCount - group.ledger.allocations
+      _ = try rule.step(position, isStopRequested: false)
+      counts.append(allocationCount - group.ledger.allocations - before)
     }
     #expect(loader.stepCount > 3)
     return Array(counts.dropFirst(loader.stepCount))
@@ -68,6 +75,20 @@ struct AllocationTests {
     }
     let counts = try Self.counts(dataset, configuration)
     #expect(counts.allSatisfy { $0 == 0 }, "\(counts)")
+  }
+
+  /// Nor on several ranks, wherever they are, but for what the group itself asks for.
+  @Test(arguments: Method.allCases, Placement.allCases)
+  func severalRanksAllocateNothing(method: Method, placement: Placement) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    let configuration = TrainingConfiguration.brief(method) { $0.tables = placement.tables }
+    for ranks in [2, 3] {
+      let counts = try LocalGroup.run(ranks: ranks, ranksPerMachine: placement.ranksPerMachine) {
+        try Self.counts(dataset, configuration, on: UncountedGroup($0))
+      }
+      #expect(counts.joined().allSatisfy { $0 == 0 }, "\(ranks) ranks: \(counts)")
+    }
   }
 
   /// Nor where plain steps take turns with those of the inverse gradient.

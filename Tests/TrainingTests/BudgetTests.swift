@@ -17,7 +17,12 @@ import Training
   /// The first makes room; the others are measured.
   static let steps = 5
   static let rankCounts = [2, 3, 4]
-  static let placements: [Placement] = [.shared, .replicated, .sharded]
+  static let placements: [Placement] = [.shared, .replicated, .replicatedPairs, .sharded]
+
+  /// Pairs of ranks are several machines from three ranks on.
+  static func rankCounts(_ placement: Placement) -> [Int] {
+    rankCounts.filter { placement != .replicatedPairs || $0 > 2 }
+  }
 
   static func configuration(
     _ method: Method, _ placement: Placement, isMoving: Bool = true,
@@ -41,7 +46,7 @@ import Training
       let backbone = GeneralizedMatrixFactorization(
         factors: configuration.factors, hasBiases: configuration.biases)
       let shared =
-        placement == .shared && ranks > 1
+        placement != .sharded && ranks > 1
         ? try SharedRows(
           ownership: DrawnRows.ownership(tree), stride: backbone.itemLayout.stride, group: group)
         : nil
@@ -74,9 +79,11 @@ import Training
   ) -> Int {
     switch (method, placement) {
     case (.ig, .shared): decision == Decision.none ? 7 : 8
-    case (.ig, _): 13
+    case (.ig, .sharded): 13
+    case (.ig, _): decision == Decision.none ? 11 : 12
     case (_, .shared): 3 + more(method)
-    case (_, _): 6 + more(method)
+    case (_, .sharded): 6 + more(method)
+    case (_, _): 5 + more(method)
     }
   }
 
@@ -91,7 +98,7 @@ import Training
 
   @Test(arguments: Method.allCases, placements)
   func collectivesPerStep(method: Method, placement: Placement) throws {
-    for ranks in Self.rankCounts {
+    for ranks in Self.rankCounts(placement) {
       for isMoving in method == .ig ? [true, false] : [true] {
         let configuration = Self.configuration(method, placement, isMoving: isMoving)
         let seen = try Self.seen(configuration, ranks: ranks, placement)
@@ -110,7 +117,7 @@ import Training
   func collectivesPerNativeStep(method: Method, placement: Placement) throws {
     let configuration = Self.configuration(method, placement, .native)
     let more = method == .ig ? 2 : 1
-    for ranks in Self.rankCounts {
+    for ranks in Self.rankCounts(placement) {
       for step in try Self.seen(configuration, ranks: ranks, placement).joined() {
         #expect(step.collectives == Self.collectives(method, placement, step.decision) + more)
       }
@@ -126,7 +133,7 @@ import Training
   @Test(arguments: Method.allCases, placements)
   func bytesPerStep(method: Method, placement: Placement) throws {
     let configuration = Self.configuration(method, placement)
-    for ranks in Self.rankCounts {
+    for ranks in Self.rankCounts(placement) {
       let seen = try Self.seen(configuration, ranks: ranks, placement)
       for rank in 0..<ranks {
         for (index, step) in seen[rank].enumerated() {
@@ -161,18 +168,19 @@ struct StepBytes {
   func bytes(of rank: Int, _ placement: Placement) -> Int {
     let labeled: [DrawnRows.Kind] =
       method == .bce || method == .ig ? [.labeled] : [.labeled, .unlabeled]
+    let size = placement.ranksPerMachine ?? tree.rankCount
+    func copies(_ kinds: [DrawnRows.Kind]) -> Int {
+      sums(rank, kinds, ranksPerMachine: size) + replicas(rank, kinds, ranksPerMachine: size)
+    }
     guard method == .ig else {
       return told(rank, figures: 2) + agreement
-        + (placement == .shared ? 0 : gradients(rank, labeled))
-        + (placement == .replicated ? replicas(rank, labeled) : 0)
-        + (placement == .sharded ? fetch(rank, labeled, bytes: row) : 0)
+        + (placement == .sharded
+          ? gradients(rank, labeled) + fetch(rank, labeled, bytes: row) : copies(labeled))
     }
     let reductions = told(rank, figures: 1) + told(rank, figures: 3, dense: 0) + told(rank)
     switch placement {
-    case .shared: return reductions
-    case .replicated:
-      return reductions + gradients(rank, [.unlabeled]) + gradients(rank, [.labeled])
-        + replicas(rank, [.unlabeled]) + replicas(rank, [.labeled])
+    case .shared, .replicated, .replicatedPairs:
+      return reductions + copies([.unlabeled]) + copies([.labeled])
     default:
       // Rows of the labeled batch travel with their shifts.
       return reductions + gradients(rank, [.unlabeled]) + gradients(rank, [.labeled])
@@ -215,10 +223,30 @@ struct StepBytes {
     return 8 * others + leaving * (8 + row)
   }
 
-  /// Owners' rows to everybody: a count, then a key and a row for each item that anybody has.
-  private func replicas(_ rank: Int, _ kinds: [DrawnRows.Kind]) -> Int {
+  /// Partial sums of a machine to those owners elsewhere whose turn it is: a count, then a key, a
+  /// block and a row for each item and block of the machine's shards that has it.
+  private func sums(_ rank: Int, _ kinds: [DrawnRows.Kind], ranksPerMachine size: Int) -> Int {
+    let machine = rank / size
+    let neighbours = (0..<tree.rankCount).filter { $0 / size == machine }
+    let owners = (0..<tree.rankCount).filter { $0 / size != machine }
+    let shards =
+      tree.shards(of: neighbours[0])
+      .lowerBound..<tree.shards(
+        of: neighbours[neighbours.count - 1]
+      ).upperBound
+    return owners.enumerated().reduce(0) { bytes, owner in
+      guard neighbours[owner.offset % neighbours.count] == rank else { return bytes }
+      return ShardTree.blocks(in: shards).reduce(bytes + 8) {
+        $0 + (8 + row) * items($1, kinds).count { owned(owner.element).contains($0) }
+      }
+    }
+  }
+
+  /// Owners' rows to each other machine: a count, then a key and a row for each item that any rank
+  /// has.
+  private func replicas(_ rank: Int, _ kinds: [DrawnRows.Kind], ranksPerMachine size: Int) -> Int {
     let touched = items(0..<tree.shardCount, kinds).count { owned(rank).contains($0) }
-    return 8 + touched * (4 + row)
+    return (tree.rankCount - 1) / size * (8 + touched * (4 + row))
   }
 
   /// Rows to those who ask: counts, keys of others' rows, and what others ask of this rank.

@@ -68,6 +68,12 @@ final class ObservedGroup: ProcessGroup {
     ObservedMemory(try inner.shareMemory(byteCount: byteCount, layout), ledger)
   }
 
+  func makeRoute(
+    into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owners: [AnyObject]
+  ) throws -> any MessageRoute {
+    unsafe try inner.makeRoute(into: target, room, keeping: owners)
+  }
+
   func open(_ path: String, _ mode: SharedFileMode) throws -> any SharedFile {
     try inner.open(path, mode)
   }

@@ -28,6 +28,24 @@ import Training
     }
   }
 
+  /// Ranks of a machine need not follow each other, nor machines have as many.
+  @Test(
+    arguments: Method.allCases,
+    [[0, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1], [0, 1, 0, 0, 2], [0, 1, 2, 1, 2, 2, 0, 1]])
+  func anyMachinesGiveTheSameFiles(method: Method, machines: [Int]) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    let configuration = TrainingConfiguration.brief(method) { $0.epochs = 2 }
+    let run = TrainingRun(configuration, dataset, "\(directory.path)/run")
+    let alone = try run.outcome(ranks: 1, as: "alone")
+    for tables in [TablePlacement.replicated, .sharded] {
+      var placed = run
+      placed.configuration.tables = tables
+      let other = try placed.outcome(machines: machines, as: "\(tables)")
+      #expect(other.differences(from: alone) == [], "\(tables)")
+    }
+  }
+
   @Test(arguments: Method.allCases, OptimizerName.allCases)
   func everyOptimizerAndWidthGivesTheSameFiles(method: Method, optimizer: OptimizerName) throws {
     let directory = try TemporaryDirectory()

@@ -28,6 +28,25 @@ import Training
     }
   }
 
+  /// From shared rows of one machine to those of several, to rows with their owners, and back.
+  @Test(arguments: Method.allCases) func layoutsMayChange(method: Method) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    let run = TrainingRun(TrainingConfiguration.stoppable(method), dataset, "\(directory.path)/run")
+    let undisturbed = try run.outcome(ranks: 1, as: "undisturbed")
+    let layouts: [(Int, Int?, TablePlacement)] = [
+      (4, 2, .replicated), (3, nil, .sharded), (5, 2, .replicated), (4, 1, .sharded),
+      (3, 1, .replicated),
+    ]
+    for (number, layout) in layouts.enumerated() {
+      var part = run
+      part.configuration.tables = layout.2
+      part.stop(
+        ranks: layout.0, ranksPerMachine: layout.1, after: 2, resuming: number > 0)
+    }
+    #expect(try run.finish(ranks: 7, ranksPerMachine: 3).differences(from: undisturbed) == [])
+  }
+
   @Test func aRunMayBeStoppedAgainAndAgain() throws {
     let directory = try TemporaryDirectory()
     let dataset = try ToyLog.uneven().prepare(in: directory)

@@ -57,6 +57,14 @@ struct TrainingRun: Sendable {
     }
   }
 
+  /// Trains to the end on ranks of some machines, in a directory of its own.
+  func outcome(machines: [Int], as name: String) throws -> Outcome {
+    var run = self
+    run.path = "\(path)-\(name)"
+    let results = try LocalGroup.run(machines: machines) { [run] in try run.train(on: $0) }
+    return try Outcome(run, result: results[0], others: results)
+  }
+
   /// Trains to the end in a directory of its own.
   func outcome(
     ranks: Int, at placement: Placement = .shared, as name: String
@@ -106,9 +114,10 @@ enum Placement: CaseIterable, Sendable {
 
 extension TrainingRun {
   /// Stops a run after some steps, counted from where it goes on.
-  func stop(ranks: Int, after step: Int, resuming: Bool) {
+  func stop(ranks: Int, ranksPerMachine: Int? = nil, after step: Int, resuming: Bool) {
     let failure = failure {
-      try train(ranks: ranks, isResuming: resuming, stopAfter: step)
+      try train(
+        ranks: ranks, ranksPerMachine: ranksPerMachine, isResuming: resuming, stopAfter: step)
     }
     #expect(failure?.kind == .interrupted)
     #expect(failure?.message.hasPrefix("stopped on request after step ") == true)
@@ -116,8 +125,8 @@ extension TrainingRun {
   }
 
   /// Resumes to the end.
-  func finish(ranks: Int) throws -> Outcome {
-    let results = try train(ranks: ranks, isResuming: true)
+  func finish(ranks: Int, ranksPerMachine: Int? = nil) throws -> Outcome {
+    let results = try train(ranks: ranks, ranksPerMachine: ranksPerMachine, isResuming: true)
     return try Outcome(self, result: results[0], others: results)
   }
 }
