@@ -122,7 +122,6 @@ package enum CausalAttention {
   /// becomes zero.
   private static func softmax(_ rows: MutableMatrix, padding: Int, length: Int) {
     let width = RowLayout.wholeBlocks(length)
-    let lanes = SIMD8<Int32>(0, 1, 2, 3, 4, 5, 6, 7)
     for row in 0..<length {
       let values = unsafe rows.row(row)
       guard row >= padding else {
@@ -131,21 +130,17 @@ package enum CausalAttention {
       }
       // Whole blocks that hold a place which is attended to.
       let (start, end) = (padding / 8 * 8, RowLayout.wholeBlocks(row + 1))
-      func isHidden(_ column: Int) -> SIMDMask<SIMD8<Int32>> {
-        let places = lanes &+ Int32(truncatingIfNeeded: column)
-        return (places .< Int32(padding)) .| (places .> Int32(row))
-      }
       var highest = SIMD8<Float>(repeating: -.infinity)
       for column in stride(from: start, to: end, by: 8) {
-        let logits = unsafe load8(values + column)
-          .replacing(with: -.infinity, where: isHidden(column))
+        let seen = placesSeen(column: column, padding: padding, row: row)
+        let logits = unsafe select(seen, load8(values + column), SIMD8(repeating: -.infinity))
         highest = highest.replacing(with: logits, where: logits .> highest)
       }
       let top = SIMD8(repeating: highest.max())
       var sums = SIMD8<Float>.zero
       for column in stride(from: start, to: end, by: 8) {
-        let power = unsafe exponential(load8(values + column) - top)
-          .replacing(with: 0, where: isHidden(column))
+        let seen = placesSeen(column: column, padding: padding, row: row)
+        let power = unsafe select(seen, exponential(load8(values + column) - top), .zero)
         sums += power
         unsafe store8(power, values + column)
       }
@@ -157,6 +152,14 @@ package enum CausalAttention {
       unsafe (values + end).update(repeating: 0, count: width - end)
     }
   }
+}
+
+/// Which of the 8 places from `column` on are among `padding ... row`, one bit each.
+@inline(__always)
+private func placesSeen(column: Int, padding: Int, row: Int) -> UInt8 {
+  let (skipped, last) = (max(padding &- column, 0), min(row &- column, 7))
+  return (UInt8.max << UInt8(truncatingIfNeeded: skipped))
+    & (UInt8.max >> UInt8(truncatingIfNeeded: 7 &- last))
 }
 
 /// The places of a sequence that are not empty.

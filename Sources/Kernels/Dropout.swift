@@ -27,9 +27,7 @@ package enum Dropout {
     /// The 8 values of a block: scaled where they are kept, else 0.
     @inline(__always)
     func apply(_ values: SIMD8<Float>, byte: Int, scale: SIMD8<Float>) -> SIMD8<Float> {
-      let bit = SIMD8<UInt32>(1, 2, 4, 8, 16, 32, 64, 128)
-      let isDropped = unsafe (SIMD8(repeating: UInt32(bits[byte])) & bit) .== 0
-      return (values * scale).replacing(with: 0, where: isDropped)
+      unsafe select(bits[byte], values * scale, .zero)
     }
   }
 

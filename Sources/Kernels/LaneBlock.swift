@@ -50,6 +50,17 @@ func squareRoot(_ value: SIMD8<Float>) -> SIMD8<Float> {
   #endif
 }
 
+/// Lane `j` of `kept` where bit `j` of `bits` is set, else of `other`.
+@inline(__always)
+func select(_ bits: UInt8, _ kept: SIMD8<Float>, _ other: SIMD8<Float>) -> SIMD8<Float> {
+  #if arch(x86_64)
+    inverse_select(UInt32(bits), kept, other)
+  #else
+    let bit = SIMD8<UInt32>(1, 2, 4, 8, 16, 32, 64, 128)
+    return other.replacing(with: kept, where: (SIMD8(repeating: UInt32(bits)) & bit) .!= 0)
+  #endif
+}
+
 /// The sum of 8 lanes, in a fixed order: halves, quarters, pairs.
 @inline(__always)
 func horizontalSum(_ value: SIMD8<Float>) -> Float {

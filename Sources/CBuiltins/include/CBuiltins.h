@@ -19,5 +19,19 @@ static inline __attribute__((always_inline)) inverse_float8 inverse_square_root(
   return (inverse_float8)__builtin_ia32_sqrtps256(value);
 }
 #define INVERSE_HAS_VECTOR_SQUARE_ROOT 1
+
+typedef int inverse_int8 __attribute__((ext_vector_type(8)));
+
+/// Lane `j` of `kept` where bit `j` of `bits` is set, else of `other`.
+///
+/// Comparing integers of a Swift vector is one comparison and one branch per lane.
+static inline __attribute__((always_inline)) inverse_float8 inverse_select(
+    unsigned bits, inverse_float8 kept, inverse_float8 other) {
+  const inverse_int8 bit = {1, 2, 4, 8, 16, 32, 64, 128};
+  const inverse_int8 lanes = {(int)bits, (int)bits, (int)bits, (int)bits,
+                              (int)bits, (int)bits, (int)bits, (int)bits};
+  const inverse_int8 mask = (lanes & bit) == bit;
+  return (inverse_float8)((mask & (inverse_int8)kept) | (~mask & (inverse_int8)other));
+}
 #endif
 #endif
