@@ -10,6 +10,13 @@ package struct CandidateList: Equatable, Sendable {
   package var candidates: [String]
   /// The number of the line, from 1.
   package var line: Int
+
+  package init(user: String, positive: String?, candidates: [String], line: Int) {
+    self.user = user
+    self.positive = positive
+    self.candidates = candidates
+    self.line = line
+  }
 }
 
 /// A ``CandidateList`` with the dense ids of a dataset.
@@ -17,6 +24,12 @@ package struct ResolvedCandidateList: Equatable, Sendable {
   package var user: Int
   package var positive: Int?
   package var candidates: [Int]
+
+  package init(user: Int, positive: Int?, candidates: [Int]) {
+    self.user = user
+    self.positive = positive
+    self.candidates = candidates
+  }
 }
 
 /// Reads the candidate lists of leave-one-out evaluation, one user per line.
