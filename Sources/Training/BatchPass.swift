@@ -15,8 +15,8 @@ final class BatchPass {
   /// Whether partial sums have their memory, which a pass that only scores does not need.
   private var isReducing = false
   private let references: AlignedBuffer<UInt32>
-  private let fetched = ScratchBuffer<Float>()
-  private let fetchedShifts = ScratchBuffer<Float>()
+  private let fetched: ScratchBuffer<Float>
+  private let fetchedShifts: ScratchBuffer<Float>
   /// The complete gradients of the item rows this rank owns, after ``reduceItems()``.
   private(set) var itemSums: KeyedRows
 
@@ -29,6 +29,10 @@ final class BatchPass {
     self.model = model
     exchange = context.makeExchange(model)
     isFetching = context.isSharded && !exchange.isShared
+    let fetchable =
+      isFetching ? capacity * model.backbone.itemReferencesPerRow * model.items.stride : 0
+    fetched = ScratchBuffer(count: fetchable)
+    fetchedShifts = ScratchBuffer(count: fetchable)
     batch = StepBatch(capacity: capacity, tree: context.tree, rank: context.group.rank)
     reduction = DenseReduction(
       group: context.group, tree: context.tree, width: model.backbone.denseCount,

@@ -58,7 +58,7 @@ struct TrainingOptions: ParsableArguments {
       "Share of steps that ig judges, in 0 ... 1; the others are plain bce steps.",
       valueName: "x"))
   var innerShare = standard.innerShare
-  @Option(help: "Item rows: replicated on every rank, or sharded over them.")
+  @Option(help: "Item rows: replicated on every machine, or sharded over ranks.")
   var tables = standard.tables
   @Option(help: "Sums over ranks: ordered, the same for any number of ranks, or native to MPI.")
   var reduction = standard.reduction
