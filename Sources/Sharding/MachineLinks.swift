@@ -49,9 +49,9 @@ package struct MachineLinks {
   /// The ranks elsewhere that `rank` is the agent of.
   package func clients(of rank: Int) -> [Int] {
     let machine = map.machines[rank]
-    return map.machines.indices.filter {
-      map.machines[$0] != machine && agent(of: $0, on: machine) == rank
-    }
+    let (place, count) = (places[rank], ranks[machine].count)
+    let elsewhere = map.machines.indices.filter { map.machines[$0] != machine }
+    return stride(from: place, to: elsewhere.count, by: count).map { elsewhere[$0] }
   }
 
   /// The agents of `rank`, one on each other machine.

@@ -1,8 +1,8 @@
 package import Fabric
 package import Kernels
 
-/// The exchange of rows by messages: row numbers to their owners, rows back, gradients to owners,
-/// and for replicated tables owners' rows to everybody.
+/// The exchange of rows by messages of each rank for itself: row numbers to their owners, rows back,
+/// gradients to owners; and, where every rank has a replica of its own, owners' rows to everybody.
 ///
 /// On one rank nothing is copied. All buffers stay; after warm-up no call allocates.
 @safe
@@ -57,8 +57,28 @@ package final class MessageExchange: RowExchange {
 
   // MARK: Gradients to owners
 
-  package func makePartials(capacity: Int) -> PartialRows {
-    PartialRows(capacity: capacity, stride: stride)
+  /// - Complexity: one collective, once; a rank alone calls none.
+  package func makePartials(capacity: Int) throws -> PartialRows {
+    if group.size > 1 { try reserve(capacity) }
+    return PartialRows(capacity: capacity, stride: stride)
+  }
+
+  /// Makes room for the most that can ever be sent and received, so that no step has to.
+  ///
+  /// - Parameter capacity: The most partial sums, and rows asked for, of this rank.
+  /// - Throws: What the group throws.
+  private func reserve(_ capacity: Int) throws {
+    unsafe receiveCounts.pointer[0] = Int64(capacity)
+    unsafe try group.sum(UnsafeMutableBufferPointer(start: receiveCounts.pointer, count: 1))
+    let total = unsafe Int(receiveCounts.pointer[0])
+    merger.begin(capacity: total)
+    let sums = min(total, owned.count)
+    _ = unsafe (mergedKeys.reserve(sums), mergedRows.reserve(sums * stride))
+    _ = unsafe wantedKeys.reserve(total)
+    // Partial sums or rows with companions, whichever are longer.
+    let bytesPerRow = 8 + 8 * stride
+    _ = unsafe sendBytes.reserve(total * bytesPerRow)
+    _ = unsafe receiveBytes.reserve(total * bytesPerRow)
   }
 
   /// - Complexity: two collectives; each rank sends at most one row per distinct row it touched

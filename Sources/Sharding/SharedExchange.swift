@@ -102,11 +102,11 @@ package final class SharedExchange: RowExchange {
   /// Makes the lists that ``spread(_:)`` fills.
   private func prepareLists(_ plan: OwnerRows.Plan) {
     let machine = links.map.machine
+    let inboxes = links.map.neighbours.map { plan.inbox(of: $0) }
     unsafe landings = unsafe links.places.indices.map { rank in
       guard links.map.machines[rank] != machine else { return nil }
-      let agent = links.agent(of: rank, on: machine)
-      return unsafe mailboxes[links.places[agent]].inbox.baseAddress?.advanced(
-        by: plan.inbox(of: agent).offsets[rank])
+      let place = links.places[links.agent(of: rank, on: machine)]
+      return unsafe mailboxes[place].inbox.baseAddress?.advanced(by: inboxes[place].offsets[rank])
     }
     let own = mailboxes[links.map.index].sums
     spreadLists = [KeyedRows](repeating: own, count: group.size)

@@ -20,8 +20,8 @@ final class BatchPass {
     capacity: batch.capacity, model: model, context: context)
   private let context: JobContext
   private let references: AlignedBuffer<UInt32>
-  private let fetched = ScratchBuffer<Float>()
-  private let fetchedShifts = ScratchBuffer<Float>()
+  private let fetched: ScratchBuffer<Float>
+  private let fetchedShifts: ScratchBuffer<Float>
   /// The complete gradients of item rows that this rank owns, after ``backward(_:)``: of those that
   /// any rank touched, or of all for a backbone that propagates.
   private(set) var itemSums: KeyedRows
@@ -39,6 +39,10 @@ final class BatchPass {
     exchange = context.makeExchange(model)
     isFetching = context.isSharded && !exchange.isShared && model.propagation == nil
     hasCopies = !isFetching && model.propagation == nil
+    let fetchable =
+      isFetching ? capacity * model.backbone.itemReferencesPerRow * model.items.stride : 0
+    fetched = ScratchBuffer(count: fetchable)
+    fetchedShifts = ScratchBuffer(count: fetchable)
     batch = StepBatch(capacity: capacity, tree: context.tree, rank: context.group.rank)
     reduction = DenseReduction(
       group: context.group, tree: context.tree, width: model.backbone.denseCount,

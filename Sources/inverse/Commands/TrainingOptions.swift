@@ -84,7 +84,7 @@ struct TrainingOptions: ParsableArguments {
   var outputWeights = standard.outputWeights
   @Option(help: ArgumentHelp("Deviation of GMF's initial embeddings.", valueName: "x"))
   var initialDeviation = standard.initialDeviation
-  @Option(help: "Item rows: replicated on every rank, or sharded over them.")
+  @Option(help: "Item rows: replicated on every machine, or sharded over ranks.")
   var tables = standard.tables
   @Option(help: "Sums over ranks: ordered, the same for any number of ranks, or native to MPI.")
   var reduction = standard.reduction
