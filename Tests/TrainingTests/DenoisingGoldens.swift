@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import Training
 
 /// Numbers of `Tests/Goldens/denoising.py`, which knows nothing of this code.

@@ -12,7 +12,10 @@ import Training
 
   /// What a step did, with the parameters after it.
   private struct Taken: Sendable {
-    var record: StepRecord
+    var labeledRows: Int
+    var lossTerms: Int
+    var labeledLoss: Double
+    var unlabeledLoss: Double
     /// User rows of this rank, item rows that are here, the dense row: with padding.
     var users: [Float]
     var items: [Float]
@@ -61,7 +64,9 @@ import Training
           StepPosition(epoch: 0, step: step, number: step), isStopRequested: false)
         return withExtendedLifetime(model) {
           unsafe Taken(
-            record: record, users: Array(model.users.weights.elements),
+            labeledRows: record.labeledRows, lossTerms: record.lossTerms,
+            labeledLoss: record.labeledLoss, unlabeledLoss: record.unlabeledLoss,
+            users: Array(model.users.weights.elements),
             items: Array(model.items.weights.elements),
             holdsAllItems: model.items.held == 0..<6, dense: Array(model.dense.weights.elements))
         }
@@ -74,8 +79,8 @@ import Training
   private static func joined(_ taken: [Taken]) -> Taken {
     var all = taken[0]
     for rank in taken.dropFirst() {
-      #expect(rank.record.labeledLoss == all.record.labeledLoss && rank.dense == all.dense)
-      #expect(rank.record.pairs == all.record.pairs)
+      #expect(rank.labeledLoss == all.labeledLoss && rank.dense == all.dense)
+      #expect(rank.lossTerms == all.lossTerms)
       all.users += rank.users
       if rank.holdsAllItems {
         #expect(rank.items == all.items)
@@ -105,10 +110,10 @@ import Training
       let bound = DenoisingBound(start, step, one)
       // Moments remember the errors of all steps; the sensitivity is per unit of the largest.
       gradientError = max(gradientError, bound.gradient)
-      #expect(taken.record.lossTerms == step.terms && taken.record.labeledRows == 8)
+      #expect(taken.lossTerms == step.terms && taken.labeledRows == 8)
       let rows = Double(step.labeled.users.count + step.unlabeled.users.count)
-      #expect(abs(taken.record.labeledLoss - step.labeledLoss) <= rows * bound.loss)
-      #expect(abs(taken.record.unlabeledLoss - step.unlabeledLoss) <= rows * bound.loss)
+      #expect(abs(taken.labeledLoss - step.labeledLoss) <= rows * bound.loss)
+      #expect(abs(taken.unlabeledLoss - step.unlabeledLoss) <= rows * bound.loss)
       let values = Parameters.all(
         users: taken.users, items: taken.items, dense: taken.dense, factors: file.factors)
       let (targets, slopes) = (step.parameters.all, step.sensitivity.all)
@@ -142,8 +147,8 @@ import Training
       for tables in TablePlacement.allCases {
         let taken = try Self.take(one, factors: file.factors, ranks: ranks, tables)
         for (some, all) in zip(taken, alone) {
-          #expect(some.record.labeledLoss == all.record.labeledLoss)
-          #expect(some.record.unlabeledLoss == all.record.unlabeledLoss)
+          #expect(some.labeledLoss == all.labeledLoss)
+          #expect(some.unlabeledLoss == all.unlabeledLoss)
           #expect(some.users.map(\.bitPattern) == all.users.map(\.bitPattern))
           #expect(some.items.map(\.bitPattern) == all.items.map(\.bitPattern))
           #expect(some.dense.map(\.bitPattern) == all.dense.map(\.bitPattern))
