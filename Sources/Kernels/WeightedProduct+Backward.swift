@@ -44,7 +44,6 @@ extension WeightedProduct {
     let sums = unsafe UserSums(
       input: input, segments: segments, gradients: gradients, denseGradients: denseGradients)
     sums.run(blocks: layout.factorBlocks)
-    sums.runBias()
   }
 
   @safe
@@ -65,6 +64,7 @@ extension WeightedProduct {
       let last = max(segments.count &- 1, 0)
       for segment in 0..<segments.segmentCount {
         var sum = Lanes()
+        var bias: Float = 0
         let start = unsafe Int(starts[segment])
         for index in start..<(unsafe Int(starts[segment &+ 1])) {
           let next = unsafe Int(order[min(index &+ prefetchDistance, last)])
@@ -72,8 +72,11 @@ extension WeightedProduct {
           let position = unsafe Int(order[index])
           let row = unsafe items + Int(itemIndex[position]) &* stride
           unsafe sum.add(SIMD8(repeating: scale[position]), times: row)
+          unsafe bias += scale[position]
         }
         let first = unsafe Int(order[start])
+        // With the first columns: what it costs is looking at the rows once more.
+        if column == 0 { unsafe addBias(bias, segment, shard: Int(shardOfRow[first])) }
         unsafe sum.add(
           times: users + Int(userIndex[first]) &* stride,
           to: denseGradients + Int(shardOfRow[first]) &* denseStride + column)
@@ -82,23 +85,15 @@ extension WeightedProduct {
       }
     }
 
-    /// The sums of δ alone: gradients of the users' biases, if there are any, and of the common one.
-    func runBias() {
+    /// The sum of δ alone: the gradient of the user's bias, if there is one, and of the common one.
+    @inline(__always)
+    private func addBias(_ sum: Float, _ segment: Int, shard: Int) {
       let layout = input.layout
-      let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
-      for segment in 0..<segments.segmentCount {
-        let start = unsafe Int(starts[segment])
-        var sum: Float = 0
-        for index in start..<(unsafe Int(starts[segment &+ 1])) {
-          unsafe sum += input.scoreGradients[Int(order[index])]
-        }
-        let shard = unsafe Int(input.runs.shardOfRow[Int(order[start])])
-        unsafe denseGradients[shard &* denseCount(layout) &+ layout.stride] += sum
-        if layout.hasBias {
-          let bias = unsafe gradients + segment &* layout.stride + layout.biasColumn
-          unsafe store8(.zero, bias)
-          unsafe bias[0] = sum
-        }
+      unsafe denseGradients[shard &* denseCount(layout) &+ layout.stride] += sum
+      if layout.hasBias {
+        let bias = unsafe gradients + segment &* layout.stride + layout.biasColumn
+        unsafe store8(.zero, bias)
+        unsafe bias[0] = sum
       }
     }
   }
