@@ -48,7 +48,12 @@ func squareRoot(_ value: SIMD8<Float>) -> SIMD8<Float> {
 
 /// The sum of 8 lanes, in a fixed order: halves, quarters, pairs.
 @inline(__always)
-func horizontalSum(_ value: SIMD8<Float>) -> Float {
+func horizontalSum(_ lanes: SIMD8<Float>) -> Float {
+  #if arch(x86_64)
+    let value = inverse_whole(lanes)
+  #else
+    let value = lanes
+  #endif
   let four = value.lowHalf + value.highHalf
   let two = four.lowHalf + four.highHalf
   return two.x + two.y

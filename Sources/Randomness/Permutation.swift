@@ -117,7 +117,8 @@ package struct Permutation: Sendable {
             unsafe elements[Int(place)] = Int(truncatingIfNeeded: value)
             unsafe values[outside] = value
             unsafe places[outside] = place
-            outside &+= value >= bound ? 1 : 0
+            // All ones below the bound: a comparison would become a branch.
+            outside &-= ~(Int(truncatingIfNeeded: value &- bound) &>> (Int.bitWidth - 1))
           }
           pending = outside
         }

@@ -84,7 +84,8 @@ package final class PermutationRounds {
           unsafe elements[Int(place)] = walked
           unsafe values[outside] = Int32(truncatingIfNeeded: walked)
           unsafe places[outside] = place
-          outside &+= walked >= bound ? 1 : 0
+          // All ones below the bound: a comparison would become a branch.
+          outside &-= ~((walked &- bound) &>> (Int.bitWidth - 1))
         }
         pending = outside
       }
