@@ -68,7 +68,7 @@ let package = Package(
     target("Kernels", ["COpenBLAS", "CBuiltins"], extra: vectorised),
     target("MPI", ["CMPI", "CSharedMemory", "Fabric"]),
     target("Sharding", ["Kernels", "Fabric"]),
-    target("Objectives", extra: vectorised),
+    target("Objectives", ["CBuiltins"], extra: vectorised),
     target("Backbones", ["Kernels", "Sharding", "Randomness"]),
 
     // Data in, figures and files out.

@@ -46,7 +46,7 @@ let package = Package(
     target("Fabric"),
     target("Kernels", ["COpenBLAS", "CBuiltins"], extra: vectorised),
     target("Sharding", ["Kernels", "Fabric"]),
-    target("Objectives", extra: vectorised),
+    target("Objectives", ["CBuiltins"], extra: vectorised),
     target("Interactions", ["Randomness", "Storage"]),
     target("Evaluation", ["Interactions", "Fabric", "Storage", "Randomness"]),
 

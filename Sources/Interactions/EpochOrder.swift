@@ -47,6 +47,16 @@ package struct EpochOrder: Sendable {
     unsafe permutation.fill(rows, positions: positions)
   }
 
+  /// As ``fill(_:positions:)``, with the rounds that ``remember(in:)`` filled for this order.
+  func fill(
+    _ rows: UnsafeMutablePointer<Int>, positions: Range<Int>, rounds: PermutationRounds
+  ) {
+    unsafe permutation.fill(rows, positions: positions, rounds: rounds)
+  }
+
+  /// Fills `rounds`, which has room for orders of ``count`` rows.
+  func remember(in rounds: PermutationRounds) { rounds.fill(for: permutation) }
+
   /// ⌊step · count / steps⌋ through a product of double width.
   private static func bound(_ step: Int, _ count: Int, _ steps: Int) -> Int {
     let product = step.multipliedFullWidth(by: count)

@@ -27,13 +27,20 @@ package struct LabeledColumns: Sendable {
   /// 0 or 1.
   package nonisolated(unsafe) let labels: UnsafeBufferPointer<UInt8>
   private let owner: ShardFiles
+  private let files: [Column]
 
   init(_ owner: ShardFiles, users: Column, items: Column, labels: Column) {
     self.owner = owner
+    files = [users, items, labels]
     unsafe self.users = unsafe owner.elements(users)
     unsafe self.items = unsafe owner.elements(items)
     unsafe self.labels = unsafe owner.elements(labels)
     count = unsafe self.users.count
+  }
+
+  /// Gives the memory of what was read so far back to the system; reading again is allowed.
+  package func release() {
+    for column in files { owner.files[column]?.release() }
   }
 }
 

@@ -63,7 +63,12 @@ func select(_ bits: UInt8, _ kept: SIMD8<Float>, _ other: SIMD8<Float>) -> SIMD8
 
 /// The sum of 8 lanes, in a fixed order: halves, quarters, pairs.
 @inline(__always)
-func horizontalSum(_ value: SIMD8<Float>) -> Float {
+func horizontalSum(_ lanes: SIMD8<Float>) -> Float {
+  #if arch(x86_64)
+    let value = inverse_whole(lanes)
+  #else
+    let value = lanes
+  #endif
   let four = value.lowHalf + value.highHalf
   let two = four.lowHalf + four.highHalf
   return two.x + two.y

@@ -1,3 +1,5 @@
+internal import CBuiltins
+
 /// One step of a first-order optimizer on some rows of a table: gradient, state and weights of a
 /// row are read once.
 ///
@@ -120,12 +122,41 @@ package enum RowOptimizer: Equatable, Sendable {
     }
   }
 
-  /// Rows ahead of which a row's weights and state are asked for.
-  private static let lookahead = 4
+  /// Asks for what later rows will touch.
+  private struct Ahead {
+    private let distance: Int
+    private let last: Int
+
+    /// For updates that read and write `streams` rows of floats for each row of a table.
+    init(_ rows: Rows, streams: Int) {
+      distance = prefetchRows(bytes: 4 * streams * rows.stride)
+      last = rows.count - 1
+    }
+
+    @inline(__always)
+    func fetch(
+      _ row: Int, _ rows: Rows, _ first: UnsafeMutablePointer<Float>?,
+      _ second: UnsafeMutablePointer<Float>?
+    ) {
+      let next = unsafe Int(rows.index[min(row &+ distance, last)])
+      let slot = next &- rows.stateOffset
+      unsafe prefetchAll(
+        rows.weights + (next &- rows.weightOffset) &* rows.stride, width: rows.stride)
+      if let first = unsafe first {
+        unsafe prefetchAll(first + slot &* rows.stride, width: rows.stride)
+      }
+      if let second = unsafe second {
+        unsafe prefetchAll(second + slot &* rows.stride, width: rows.stride)
+      }
+      if let lastSteps = unsafe rows.lastSteps { unsafe inverse_prefetch(lastSteps + slot) }
+    }
+  }
 
   private func descend(_ step: Step, _ rows: Rows) {
     let rate = SIMD8(repeating: step.rate)
+    let ahead = Ahead(rows, streams: 1)
     for row in 0..<rows.count {
+      unsafe ahead.fetch(row, rows, nil, nil)
       let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
       let gradient = unsafe rows.gradients + row &* rows.stride
       let decay = rows.decay(of: row, at: step)
@@ -140,7 +171,9 @@ package enum RowOptimizer: Equatable, Sendable {
   private func adagrad(_ step: Step, _ rows: Rows, _ sums: UnsafeMutablePointer<Float>) {
     let rate = SIMD8(repeating: step.rate)
     let epsilon = SIMD8(repeating: step.epsilon)
+    let ahead = Ahead(rows, streams: 2)
     for row in 0..<rows.count {
+      unsafe ahead.fetch(row, rows, sums, nil)
       let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
       let sums = unsafe sums + (Int(rows.index[row]) &- rows.stateOffset) &* rows.stride
       let gradient = unsafe rows.gradients + row &* rows.stride
@@ -156,7 +189,9 @@ package enum RowOptimizer: Equatable, Sendable {
   }
 
   private func rowwiseAdagrad(_ step: Step, _ rows: Rows, _ sums: UnsafeMutablePointer<Float>) {
+    let ahead = Ahead(rows, streams: 1)
     for row in 0..<rows.count {
+      unsafe ahead.fetch(row, rows, nil, nil)
       let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
       let gradient = unsafe rows.gradients + row &* rows.stride
       let decay = rows.decay(of: row, at: step)
@@ -186,12 +221,9 @@ package enum RowOptimizer: Equatable, Sendable {
     let epsilon = SIMD8(repeating: step.epsilon * root)
     let (beta1, beta2) = (SIMD8(repeating: step.beta1), SIMD8(repeating: step.beta2))
     let (new1, new2) = (SIMD8(repeating: 1 - step.beta1), SIMD8(repeating: 1 - step.beta2))
+    let ahead = Ahead(rows, streams: 3)
     for row in 0..<rows.count {
-      let next = unsafe Int(rows.index[min(row &+ Self.lookahead, rows.count &- 1)])
-      unsafe prefetch(
-        rows.weights + (next &- rows.weightOffset) &* rows.stride, width: rows.stride)
-      unsafe prefetch(first + (next &- rows.stateOffset) &* rows.stride, width: rows.stride)
-      unsafe prefetch(second + (next &- rows.stateOffset) &* rows.stride, width: rows.stride)
+      unsafe ahead.fetch(row, rows, first, second)
       let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
       let state = unsafe (Int(rows.index[row]) &- rows.stateOffset) &* rows.stride
       let gradient = unsafe rows.gradients + row &* rows.stride

@@ -49,9 +49,10 @@ package enum RowShift {
     factor: Float, index: UnsafePointer<UInt32>, count: Int, shifts: UnsafePointer<Float>,
     weights: UnsafeMutablePointer<Float>, offset: Int, stride: Int
   ) {
+    let ahead = prefetchRows(bytes: 4 &* stride)
     for row in 0..<count {
-      let next = unsafe Int(index[min(row &+ prefetchDistance, count &- 1)])
-      unsafe prefetch(weights + (next &- offset) &* stride, width: stride)
+      let next = unsafe Int(index[min(row &+ ahead, count &- 1)])
+      unsafe prefetchAll(weights + (next &- offset) &* stride, width: stride)
       unsafe shift(
         weights + (Int(index[row]) &- offset) &* stride, by: shifts + row &* stride, factor: factor,
         count: stride)
@@ -126,7 +127,10 @@ package enum RowShift {
     index: UnsafePointer<UInt32>, count: Int, weights: UnsafePointer<Float>, offset: Int,
     stride: Int, into target: UnsafeMutablePointer<Float>
   ) {
+    let ahead = prefetchRows(bytes: 4 &* stride)
     for row in 0..<count {
+      let next = unsafe Int(index[min(row &+ ahead, count &- 1)])
+      unsafe prefetchAll(weights + (next &- offset) &* stride, width: stride)
       let source = unsafe weights + (Int(index[row]) &- offset) &* stride
       let copy = unsafe target + row &* stride
       for column in Swift.stride(from: 0, to: stride, by: 8) {

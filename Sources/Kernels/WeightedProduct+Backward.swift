@@ -49,7 +49,6 @@ extension WeightedProduct {
     let sums = unsafe UserSums(
       input: input, segments: segments, gradients: gradients, denseGradients: denseGradients)
     sums.run(blocks: layout.factorBlocks)
-    sums.runBias()
   }
 
   @safe
@@ -71,6 +70,7 @@ extension WeightedProduct {
       let last = max(segments.count &- 1, 0)
       for segment in 0..<segments.segmentCount {
         var sum = Lanes()
+        var bias: Float = 0
         let start = unsafe Int(starts[segment])
         for index in start..<(unsafe Int(starts[segment &+ 1])) {
           let next = unsafe Int(order[min(index &+ prefetchDistance, last)])
@@ -78,8 +78,11 @@ extension WeightedProduct {
           let position = unsafe Int(order[index])
           let row = unsafe items + Int(itemIndex[position]) &* stride
           unsafe sum.add(SIMD8(repeating: scale[position]), times: row)
+          unsafe bias += scale[position]
         }
         let first = unsafe Int(order[start])
+        // With the first columns: what it costs is looking at the rows once more.
+        if column == 0 { unsafe addBias(bias, segment, shard: Int(shardOfRow[first])) }
         unsafe sum.add(
           times: users + Int(userIndex[first]) &* stride,
           to: denseGradients + Int(shardOfRow[first]) &* denseStride + column)
@@ -92,31 +95,22 @@ extension WeightedProduct {
       }
     }
 
-    /// The sums of δ alone: gradients of the users' biases, if there are any, and of the common one.
-    func runBias() {
+    /// The sum of δ alone: the gradient of the user's bias, if there is one, and of the common one.
+    @inline(__always)
+    private func addBias(_ sum: Float, _ segment: Int, shard: Int) {
       let layout = input.layout
+      unsafe denseGradients[shard &* denseCount(layout) &+ layout.stride] += sum
+      guard layout.hasBias else { return }
+      let bias = unsafe gradients + segment &* layout.stride + layout.biasColumn
+      unsafe store8(.zero, bias)
+      unsafe bias[0] = sum
+      guard let decay = input.decay else { return }
       let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
-      let decay = unsafe SideDecay(weights: input.decay?.users)
-      for segment in 0..<segments.segmentCount {
-        let start = unsafe Int(starts[segment])
-        var sum: Float = 0
-        for index in start..<(unsafe Int(starts[segment &+ 1])) {
-          unsafe sum += input.scoreGradients[Int(order[index])]
-        }
-        let shard = unsafe Int(input.runs.shardOfRow[Int(order[start])])
-        unsafe denseGradients[shard &* denseCount(layout) &+ layout.stride] += sum
-        if layout.hasBias {
-          let bias = unsafe gradients + segment &* layout.stride + layout.biasColumn
-          unsafe store8(.zero, bias)
-          unsafe bias[0] = sum
-          if unsafe decay.weights != nil {
-            let user = unsafe Int(input.users.index[Int(order[start])]) &* layout.stride
-            let value = unsafe input.users.base[user &+ layout.biasColumn]
-            let pull = unsafe decay.sum(order, start, Int(starts[segment &+ 1]))
-            unsafe bias[0] = sum.addingProduct(pull, value)
-          }
-        }
-      }
+      let (start, end) = unsafe (Int(starts[segment]), Int(starts[segment &+ 1]))
+      let user = unsafe Int(input.users.index[Int(order[start])]) &* layout.stride
+      let value = unsafe input.users.base[user &+ layout.biasColumn]
+      let pull = unsafe SideDecay(weights: decay.users).sum(order, start, end)
+      unsafe bias[0] = sum.addingProduct(pull, value)
     }
   }
 

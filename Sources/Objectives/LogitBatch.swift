@@ -1,3 +1,5 @@
+internal import CBuiltins
+
 /// The logits of one shard's rows in one step, and where their derivatives go.
 ///
 /// `B` rows; the memory belongs to the caller.
@@ -34,7 +36,12 @@ package struct LogitBatch {
       let result = unsafe cost.evaluate(Self.load(logits + row), Self.load(labels + row))
       unsafe UnsafeMutableRawPointer(gradients + row).storeBytes(
         of: result.gradient, as: SIMD8<Float>.self)
-      let four = result.loss.lowHalf + result.loss.highHalf
+      #if arch(x86_64)
+        let loss = inverse_whole(result.loss)
+      #else
+        let loss = result.loss
+      #endif
+      let four = loss.lowHalf + loss.highHalf
       let two = four.lowHalf + four.highHalf
       total += Double(two.x) + Double(two.y)
       row &+= 8

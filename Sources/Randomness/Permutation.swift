@@ -7,9 +7,9 @@
 /// - Complexity: O(1) per element, on average less than two walks of six rounds.
 package struct Permutation: Sendable {
   package let count: Int
-  private let lowBits: UInt64
-  private let lowMask: UInt64
-  private let highMask: UInt64
+  let lowBits: UInt64
+  let lowMask: UInt64
+  let highMask: UInt64
   private let keys: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
 
   /// The order number `epoch` of the stream `stream` (a shard) of a run.
@@ -25,7 +25,7 @@ package struct Permutation: Sendable {
   ) {
     precondition(count >= 0, "a permutation has at least 0 elements")
     self.count = count
-    let bits = UInt64(max(8, Int.bitWidth - max(count - 1, 0).leadingZeroBitCount))
+    let bits = Self.bits(of: count)
     lowBits = bits / 2
     lowMask = (1 << lowBits) - 1
     highMask = (1 << (bits - lowBits)) - 1
@@ -35,6 +35,31 @@ package struct Permutation: Sendable {
       return UInt64(words[0]) | UInt64(words[1]) << 32
     }
     keys = (key(0), key(1), key(2), key(3), key(4), key(5))
+  }
+
+  /// Bits of the values that the network walks.
+  static func bits(of count: Int) -> UInt64 {
+    UInt64(max(8, Int.bitWidth - max(count - 1, 0).leadingZeroBitCount))
+  }
+
+  /// Writes the results of the six rounds for every half of a value, `(6, width)`.
+  ///
+  /// - Returns: False, with nothing written, when a half has more than `width` values.
+  func writeRounds(into table: UnsafeMutablePointer<UInt16>, width: Int) -> Bool {
+    guard max(lowMask, highMask) < UInt64(width) else { return false }
+    for value in 0..<width {
+      let (half, entry) = unsafe (UInt64(truncatingIfNeeded: value), table + value)
+      func write(_ round: Int, _ key: UInt64, _ mask: UInt64) {
+        unsafe entry[round * width] = UInt16(truncatingIfNeeded: Self.round(half, key) & mask)
+      }
+      write(0, keys.0, lowMask)
+      write(1, keys.1, highMask)
+      write(2, keys.2, lowMask)
+      write(3, keys.3, highMask)
+      write(4, keys.4, lowMask)
+      write(5, keys.5, highMask)
+    }
+    return true
   }
 
   /// The element at `position`.
@@ -48,8 +73,15 @@ package struct Permutation: Sendable {
 
   /// Writes the elements at `positions` to `elements`, one call for many.
   ///
+  /// - Parameters:
+  ///   - elements: `(positions.count)`, overwritten.
+  ///   - positions: Part of `0 ..< count`.
+  ///   - rounds: Filled for this permutation, to look its rounds up.
   /// - Complexity: O(positions); no allocation.
-  package func fill(_ elements: UnsafeMutablePointer<Int>, positions: Range<Int>) {
+  package func fill(
+    _ elements: UnsafeMutablePointer<Int>, positions: Range<Int>, rounds: PermutationRounds? = nil
+  ) {
+    if let rounds, unsafe rounds.fill(elements, positions: positions) { return }
     var start = positions.lowerBound
     while start < positions.upperBound {
       let end = min(start &+ Self.blockSize, positions.upperBound)
@@ -85,7 +117,8 @@ package struct Permutation: Sendable {
             unsafe elements[Int(place)] = Int(truncatingIfNeeded: value)
             unsafe values[outside] = value
             unsafe places[outside] = place
-            outside &+= value >= bound ? 1 : 0
+            // All ones below the bound: a comparison would become a branch.
+            outside &-= ~(Int(truncatingIfNeeded: value &- bound) &>> (Int.bitWidth - 1))
           }
           pending = outside
         }

@@ -17,7 +17,6 @@ package final class BatchLoader: RowSource {
   private let shards: [Shard]
   private let samplers: [UnlabeledSampler]
   private let group: any ProcessGroup
-  private let seed: UInt64
   private let perRow: Int
   /// Labeled rows of every shard of the job.
   private let shardRows: [Int]
@@ -26,6 +25,8 @@ package final class BatchLoader: RowSource {
   /// The labeled rows of `loaded`: of each shard, in order of user, then of the epoch's order. A
   /// step asks for them more than once.
   private let order: LabeledOrder
+  private let records: LabeledRecords
+  private let walks: [EpochWalk]
   private var rowStarts: [Int]
   private var loaded: StepPosition?
   private let drawn: AlignedBuffer<UInt32>
@@ -47,7 +48,6 @@ package final class BatchLoader: RowSource {
     self.shards = shards
     self.samplers = samplers
     group = context.group
-    seed = configuration.seed
     perRow = configuration.unlabeledPerLabeled
     shardRows = dataset.manifest.shards.map(\.trainRows)
     rowCount = dataset.trainRows
@@ -55,7 +55,11 @@ package final class BatchLoader: RowSource {
     let most = shards.map { [stepCount] in $0.train.count / stepCount + 1 }
     order = LabeledOrder(
       capacity: most.reduce(0, +),
-      users: dataset.userStarts[run.lowerBound]..<dataset.userStarts[run.upperBound])
+      users: dataset.userStarts[run.lowerBound]..<dataset.userStarts[run.upperBound],
+      keepsRows: !samplers.isEmpty)
+    walks = shards.map {
+      EpochWalk(count: $0.train.count, shard: $0.index, seed: configuration.seed)
+    }
     rowStarts = [Int](repeating: 0, count: shards.count + 1)
     drawn = AlignedBuffer(count: (most.max() ?? 0) * perRow)
     var lacking: [Int64] = [
@@ -63,6 +67,7 @@ package final class BatchLoader: RowSource {
     ]
     unsafe try lacking.withUnsafeMutableBufferPointer { unsafe try context.group.maximum($0) }
     alwaysSupplies = lacking[0] == 0
+    records = LabeledRecords(shards, firstUser: order.firstUser)
   }
 
   package func capacity(_ rows: StepRows) -> Int {
@@ -128,11 +133,12 @@ package final class BatchLoader: RowSource {
   /// Finds the rows of a step.
   private func readOrder(at position: StepPosition) {
     order.begin()
-    for (local, shard) in shards.enumerated() {
-      let epoch = EpochOrder(
-        count: shard.train.count, shard: shard.index, epoch: position.epoch, seed: seed)
+    for (local, walk) in walks.enumerated() {
       rowStarts[local] = order.count
-      order.append(shard.train, epoch, epoch.positions(step: position.step, of: stepCount))
+      walk.go(to: position.epoch)
+      let positions = EpochOrder.positions(
+        of: shards[local].train.count, step: position.step, of: stepCount)
+      order.append(records, shard: local, walk, positions)
     }
     rowStarts[shards.count] = order.count
     order.sort()

@@ -24,11 +24,14 @@ final class LabeledOrder {
   private let sorter: SegmentSort
   private let readRows: AlignedBuffer<Int>
   private let readUsers: AlignedBuffer<UInt32>
-  private let readItems: AlignedBuffer<UInt32>
-  private let readLabels: AlignedBuffer<Float>
+  private let readRecords: AlignedBuffer<LabeledRecord>
+  /// Whether ``rows`` are asked for.
+  private let keepsRows: Bool
 
-  /// Room for `capacity` rows of `users`, the rank's dense ids.
-  init(capacity: Int, users: Range<Int>) {
+  /// Room for `capacity` rows of `users`, the rank's dense ids; `keepsRows` for those who read
+  /// ``rows``.
+  init(capacity: Int, users: Range<Int>, keepsRows: Bool) {
+    self.keepsRows = keepsRows
     firstUser = users.lowerBound
     userCount = users.count
     rows = AlignedBuffer(count: capacity)
@@ -38,45 +41,41 @@ final class LabeledOrder {
     sorter = SegmentSort(capacity: capacity)
     readRows = AlignedBuffer(count: capacity)
     readUsers = AlignedBuffer(count: capacity)
-    readItems = AlignedBuffer(count: capacity)
-    readLabels = AlignedBuffer(count: capacity)
+    readRecords = AlignedBuffer(count: capacity)
   }
 
   /// Forgets all rows.
   func begin() { count = 0 }
 
-  /// Reads the rows of a shard at `positions` of its epoch's order.
+  /// Reads the rows of local shard `shard` at `positions` of its epoch's order.
   ///
-  /// Rows are scattered over the columns; read in one pass, many are on their way at once.
-  func append(_ columns: LabeledColumns, _ order: EpochOrder, _ positions: Range<Int>) {
+  /// Rows are scattered over the shard; read in one pass, many are on their way at once.
+  func append(
+    _ source: LabeledRecords, shard: Int, _ walk: EpochWalk, _ positions: Range<Int>
+  ) {
     precondition(count + positions.count <= rows.count, "a step has more rows than planned")
     let rows = unsafe readRows.pointer + count
-    let (users, items, labels) = unsafe (
-      readUsers.pointer + count, readItems.pointer + count, readLabels.pointer + count
-    )
-    let (allUsers, allItems, allLabels) = unsafe (columns.users, columns.items, columns.labels)
-    let first = UInt32(truncatingIfNeeded: firstUser)
-    unsafe order.fill(rows, positions: positions)
-    for index in 0..<positions.count {
-      let row = unsafe rows[index]
-      unsafe users[index] = unsafe allUsers[row] &- first
-      unsafe items[index] = unsafe allItems[row]
-      unsafe labels[index] = unsafe Float(allLabels[row])
-    }
+    unsafe walk.fill(rows, positions: positions)
+    unsafe source.read(
+      rows, count: positions.count, of: shard, users: readUsers.pointer + count,
+      into: readRecords.pointer + count)
     count += positions.count
   }
 
   /// Orders what was read by user.
   func sort() {
     unsafe sorter.sort(readUsers.pointer, count: count, bound: userCount)
-    let order = unsafe sorter.order.pointer
+    let (order, records) = unsafe (sorter.order.pointer, readRecords.pointer)
+    let (users, items, labels) = unsafe (users.pointer, items.pointer, labels.pointer)
     for index in 0..<count {
-      let source = unsafe Int(order[index])
-      unsafe rows.pointer[index] = unsafe readRows.pointer[source]
-      unsafe users.pointer[index] = unsafe readUsers.pointer[source]
-      unsafe items.pointer[index] = unsafe readItems.pointer[source]
-      unsafe labels.pointer[index] = unsafe readLabels.pointer[source]
+      let record = unsafe records[Int(order[index])]
+      unsafe users[index] = record.user
+      unsafe items[index] = record.item
+      unsafe labels[index] = record.label
     }
+    guard keepsRows else { return }
+    let (rows, readRows) = unsafe (rows.pointer, readRows.pointer)
+    for index in 0..<count { unsafe rows[index] = unsafe readRows[Int(order[index])] }
   }
 
   /// Copies the rows `range` to `batch`, from its row `start` on.

@@ -24,6 +24,20 @@ import Testing
     }
   }
 
+  /// Forwards, backwards and staying where it is.
+  @Test func aWalkFollowsTheOrderOfAnyEpoch() {
+    let walk = EpochWalk(count: 300, shard: 2, seed: 9)
+    for epoch in [0, 1, 1, 5, 0] {
+      walk.go(to: epoch)
+      let order = EpochOrder(count: 300, shard: 2, epoch: epoch, seed: 9)
+      let part = unsafe [Int](unsafeUninitializedCapacity: 77) { buffer, count in
+        if let base = buffer.baseAddress { unsafe walk.fill(base, positions: 60..<137) }
+        count = 77
+      }
+      #expect(part == (60..<137).map { order[$0] })
+    }
+  }
+
   @Test func stepsOfHugeEpochsDoNotOverflow() {
     let order = EpochOrder(count: 1 << 40, shard: 0, epoch: 0, seed: 1)
     let steps = 1 << 38

@@ -66,6 +66,24 @@ import Testing
     #expect(filled == (30..<70).map { order[$0] })
   }
 
+  /// Looked up or computed, in blocks that end anywhere; the last is too large for tables.
+  @Test(arguments: [1, 2, 255, 256, 257, 511, 4097, 37_508, 1 << 20, (1 << 20) + 1])
+  func roundsThatAreLookedUpGiveTheSameElements(count: Int) {
+    let rounds = PermutationRounds(count: count)
+    for epoch in 0..<2 {
+      let order = Permutation(count: count, seed: 5, purpose: .order, epoch: epoch, stream: 1)
+      rounds.fill(for: order)
+      let positions = max(0, count / 2 - 100)..<min(count, count / 2 + 101)
+      let filled = unsafe [Int](unsafeUninitializedCapacity: positions.count) { buffer, count in
+        if let base = buffer.baseAddress {
+          unsafe order.fill(base, positions: positions, rounds: rounds)
+        }
+        count = positions.count
+      }
+      #expect(filled == positions.map { order[$0] })
+    }
+  }
+
   @Test func epochsAndStreamsDiffer() {
     func order(_ epoch: Int, _ stream: Int) -> [Int] {
       let order = Permutation(count: 100, seed: 1, purpose: .order, epoch: epoch, stream: stream)
