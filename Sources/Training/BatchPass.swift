@@ -11,9 +11,12 @@ final class BatchPass {
   let reduction: DenseReduction
   private let model: Model
   private let exchange: any RowExchange
+  private let clock: PhaseClock
   private let isFetching: Bool
   /// Whether partial sums have their memory, which a pass that only scores does not need.
   private var isReducing = false
+  /// No batch has more partial sums: one for each item it reads and block of shards.
+  private let mostPartials: Int
   private let references: AlignedBuffer<UInt32>
   private let fetched = ScratchBuffer<Float>()
   private let fetchedShifts = ScratchBuffer<Float>()
@@ -27,6 +30,7 @@ final class BatchPass {
   ///   - context: Ranks, shards and the way sums are taken.
   init(capacity: Int, figureCount: Int, model: Model, context: JobContext) {
     self.model = model
+    clock = context.clock
     exchange = context.makeExchange(model)
     isFetching = context.isSharded && !exchange.isShared
     batch = StepBatch(capacity: capacity, tree: context.tree, rank: context.group.rank)
@@ -34,9 +38,12 @@ final class BatchPass {
       group: context.group, tree: context.tree, width: model.backbone.denseCount,
       figureCount: figureCount, ordered: context.isOrdered)
     gradients = unsafe BatchGradients(
-      capacity: capacity, backbone: model.backbone, shardCount: context.tree.shardCount,
-      ordered: context.isOrdered, denseLeaves: reduction.leaves.pointer,
+      capacity: capacity, users: model.users.held.count, backbone: model.backbone,
+      shardCount: context.tree.shardCount, ordered: context.isOrdered, denseLeaves: reduction.leaves.pointer,
       itemPartials: PartialRows(capacity: 0, stride: model.items.stride))
+    let blocks = context.tree.blocks(of: context.group.rank)
+    mostPartials = min(
+      capacity * model.backbone.itemReferencesPerRow, model.itemCount * blocks.count)
     references = AlignedBuffer(count: capacity * model.backbone.itemReferencesPerRow)
     itemSums = unsafe KeyedRows(
       keys: gradients.itemPartials.keys.pointer, rows: gradients.itemPartials.rows.pointer,
@@ -61,6 +68,7 @@ final class BatchPass {
 
   /// Groups the batch by user and by item.
   func sort() {
+    defer { clock.lap(.sample) }
     let rows = batch.rows
     refer()
     unsafe gradients.userSegments.sort(rows.users, count: rows.count, bound: model.users.held.count)
@@ -74,6 +82,7 @@ final class BatchPass {
   ///
   /// - Throws: What the exchange throws.
   func parameters() throws -> BatchParameters {
+    defer { clock.lap(.exchange) }
     try exchange.settle()
     guard isFetching else { return unsafe parameters(items: nil) }
     let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
@@ -91,6 +100,7 @@ final class BatchPass {
   func parameters(
     shifts: KeyedRows
   ) throws -> (BatchParameters, itemShifts: UnsafePointer<Float>?) {
+    defer { clock.lap(.exchange) }
     guard isFetching else { return unsafe (parameters(items: nil), nil) }
     let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
     let itemShifts = unsafe fetchedShifts.reserve(itemKeyCount * model.items.stride)
@@ -104,7 +114,8 @@ final class BatchPass {
   ///
   /// - Throws: What the exchange throws.
   func spreadItemSums() throws -> [KeyedRows] {
-    isFetching ? [] : try exchange.spread(itemSums)
+    defer { clock.lap(.exchange) }
+    return isFetching ? [] : try exchange.spread(itemSums)
   }
 
   /// Takes the virtual step on item rows wherever they are: on the one copy by their owners, on
@@ -132,7 +143,11 @@ final class BatchPass {
   /// Returns when item rows can be read again.
   ///
   /// - Throws: What the exchange throws.
-  func settle() throws { try exchange.settle() }
+  func settle() throws {
+    clock.lap(.update)
+    try exchange.settle()
+    clock.lap(.exchange)
+  }
 
   /// Takes the virtual step on the copies that ``parameters(shifts:)`` fetched.
   func shiftFetched(factor: Float) {
@@ -163,13 +178,14 @@ final class BatchPass {
   /// - Throws: What the exchange throws.
   func backward(_ parameters: BatchParameters) throws {
     if !isReducing {
-      gradients.itemPartials = try exchange.makePartials(
-        capacity: batch.capacity * model.backbone.itemReferencesPerRow)
+      gradients.itemPartials = try exchange.makePartials(capacity: mostPartials)
       isReducing = true
     }
     unsafe try model.backbone.backward(
       batch.rows, parameters, scoreGradients: batch.gradients.pointer, into: gradients)
+    clock.lap(.backward)
     itemSums = try exchange.reduceToOwners(gradients.itemPartials)
+    clock.lap(.reduce)
   }
 
   /// The optimizer's step on everything the batch touched.
@@ -183,13 +199,16 @@ final class BatchPass {
   func update(_ step: RowOptimizer.Step, _ denseStep: RowOptimizer.Step) throws {
     unsafe model.items.update(
       step, index: itemSums.keys, count: itemSums.count, gradients: itemSums.rows)
+    clock.lap(.update)
     // What other ranks wait for comes first.
     if !isFetching {
       unsafe try exchange.publish(keys: itemSums.keys, count: itemSums.count, of: model.items)
     }
+    clock.lap(.exchange)
     unsafe model.users.update(
       step, index: userKeys, count: userKeyCount, gradients: gradients.userRows.pointer)
     unsafe model.dense.update(
       denseStep, index: model.denseKey, count: 1, gradients: reduction.sum)
+    clock.lap(.update)
   }
 }

@@ -13,6 +13,7 @@ package final class SupervisedRule: UpdateRule {
   private let method: Method
   private let source: any RowSource
   private let pass: BatchPass
+  private let clock: PhaseClock
 
   /// - Parameters:
   ///   - method: Of `configuration`, or `bce` for the plain steps of a schedule.
@@ -27,6 +28,7 @@ package final class SupervisedRule: UpdateRule {
     self.configuration = configuration
     self.method = method
     self.source = source
+    clock = context.clock
     pass = BatchPass(
       capacity: source.capacity(method == .bce ? .labeled : .joint),
       figureCount: Figure.allCases.count, model: model, context: context)
@@ -38,15 +40,19 @@ package final class SupervisedRule: UpdateRule {
     record.labeledRows = source.labeledRows(in: position.step)
     source.load(batch, at: position, rows: method == .bce ? .labeled : .joint)
     if method != .bce {
+      clock.lap(.sample)
       record.unlabeledRows = try source.totalUnlabeled(of: batch, in: position.step)
+      clock.lap(.exchange)
     }
     pass.sort()
     let parameters = try pass.parameters()
     try pass.forward(parameters)
     evaluate(batch, record)
+    clock.lap(.forward)
     try pass.backward(parameters)
     pass.reduction.note = isStopRequested ? 1 : 0
     try pass.reduction.reduce()
+    clock.lap(.reduce)
     record.labeledLoss = pass.reduction.figure(Figure.labeledLoss.rawValue)
     record.unlabeledLoss = pass.reduction.figure(Figure.unlabeledLoss.rawValue)
     record.isStopRequested = pass.reduction.largestNote > 0
