@@ -68,6 +68,7 @@ package struct TensorSlab {
   /// The same rows in memory of their own, without gaps.
   ///
   /// - Parameter target: Room for them.
+  /// - Returns: The copy; valid as long as its memory.
   func copied(to target: UnsafeMutableRawPointer) -> TensorSlab {
     var copy = self
     copy.stride = columns

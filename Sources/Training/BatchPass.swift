@@ -39,7 +39,8 @@ final class BatchPass {
       figureCount: figureCount, ordered: context.isOrdered)
     gradients = unsafe BatchGradients(
       capacity: capacity, users: model.users.held.count, backbone: model.backbone,
-      shardCount: context.tree.shardCount, ordered: context.isOrdered, denseLeaves: reduction.leaves.pointer,
+      shardCount: context.tree.shardCount, ordered: context.isOrdered,
+      denseLeaves: reduction.leaves.pointer,
       itemPartials: PartialRows(capacity: 0, stride: model.items.stride))
     let blocks = context.tree.blocks(of: context.group.rank)
     mostPartials = min(

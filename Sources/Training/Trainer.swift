@@ -274,6 +274,7 @@ package final class Trainer {
   }
 
   /// - Parameter best: The epoch that has just become the best one.
+  /// - Throws: `Failure`, also of the checkpoint before; what the group throws.
   private func saveCheckpoint(best: EpochRecord? = nil) throws {
     clock.start()
     defer { clock.lap(.checkpoint) }
