@@ -1,6 +1,6 @@
 /// A copy of this rank's rows of some tensors, to be saved while the originals change.
 ///
-/// Safe to share: written while it is made, only read afterwards, freed with this object.
+/// Safe to share as long as nobody reads it during ``update(from:)``; freed with this object.
 @safe
 package final class SlabCopy: Sendable {
   private nonisolated(unsafe) let memory: UnsafeMutableRawPointer
@@ -21,6 +21,17 @@ package final class SlabCopy: Sendable {
       unsafe target += size
     }
     unsafe self.slabs = slabs
+  }
+
+  /// Copies the rows again.
+  ///
+  /// - Parameter originals: Of the same tensors and rows.
+  package func update(from originals: [TensorSlab]) {
+    unsafe precondition(originals.count == slabs.count, "a copy is of the same tensors")
+    for (slab, copy) in unsafe zip(originals, slabs) {
+      precondition(slab.rows == copy.rows && slab.rowSize == copy.rowSize, "and the same rows")
+      slab.copyRows(to: copy)
+    }
   }
 
   deinit { unsafe memory.deallocate() }

@@ -72,7 +72,15 @@ package struct TensorSlab {
   func copied(to target: UnsafeMutableRawPointer) -> TensorSlab {
     var copy = self
     copy.stride = columns
-    guard let base = unsafe base else { return copy }
+    unsafe copy.base = UnsafeRawPointer(target)
+    copyRows(to: copy)
+    return copy
+  }
+
+  /// Overwrites what ``copied(to:)`` returned with the rows as they are now.
+  func copyRows(to copy: TensorSlab) {
+    guard let base = unsafe base, let target = unsafe UnsafeMutableRawPointer(mutating: copy.base)
+    else { return }
     if stride == columns {
       unsafe target.copyMemory(from: base, byteCount: rows.count * rowSize)
     } else {
@@ -81,8 +89,6 @@ package struct TensorSlab {
           from: base + row * stride * element.size, byteCount: rowSize)
       }
     }
-    unsafe copy.base = UnsafeRawPointer(target)
-    return copy
   }
 
   /// Elements of one row: the product of all dimensions but the first.

@@ -21,6 +21,8 @@ final class CheckpointWriter {
   /// a resumed run would not find.
   private var staged: StagedBest?
   private var unfinished: BackgroundWork?
+  /// Of the parameters, then of the state; kept, because fresh memory costs more than copying.
+  private var copy: SlabCopy?
 
   /// - Parameters:
   ///   - store: Where checkpoints go.
@@ -73,13 +75,23 @@ final class CheckpointWriter {
     guard group.size == 1, SlabCopy.byteCount(of: parameters + moments) <= Self.largestCopy else {
       return try content.save(parameters, moments, in: store, group: group)
     }
-    let (copy, count, store) = (SlabCopy(parameters + moments), parameters.count, store)
+    let (copy, count, store) = (copied(parameters + moments), parameters.count, store)
     unfinished = BackgroundWork {
       let slabs = unsafe copy.slabs
       try content.save(
         Array(slabs.prefix(count)), Array(slabs.dropFirst(count)), in: store, group: SoloGroup())
       withExtendedLifetime(copy) {}
     }
+  }
+
+  private func copied(_ slabs: [TensorSlab]) -> SlabCopy {
+    if let copy {
+      copy.update(from: slabs)
+      return copy
+    }
+    let first = SlabCopy(slabs)
+    copy = first
+    return first
   }
 
   /// Returns when all is written.

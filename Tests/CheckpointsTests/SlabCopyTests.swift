@@ -27,9 +27,14 @@ import Testing
           unsafe values.update(repeating: -1)
           unsafe steps.update(repeating: 1)
           unsafe try TensorFile.write("\(path)/copy", copy.slabs, group: SoloGroup())
+          copy.update(from: slabs)
+          unsafe try TensorFile.write("\(path)/later", copy.slabs, group: SoloGroup())
+          try TensorFile.write("\(path)/changed", slabs, group: SoloGroup())
         }
       }
       #expect(try Files.read("\(path)/copy") == Files.read("\(path)/original"))
+      #expect(try Files.read("\(path)/later") == Files.read("\(path)/changed"))
+      #expect(try Files.read("\(path)/later") != Files.read("\(path)/original"))
     }
   }
 }
