@@ -70,19 +70,21 @@ package final class BatchGradients {
 
   /// - Parameters:
   ///   - capacity: Rows of the largest batch.
+  ///   - users: The most different users a batch can have; `nil` for as many as rows.
   ///   - backbone: Decides layouts.
   ///   - shardCount: `S`.
   ///   - ordered: Whether sums follow the shard tree.
   ///   - denseLeaves: Where dense gradients go.
   ///   - itemPartials: Where partial sums go; `nil` for memory of their own.
   package init(
-    capacity: Int, backbone: any Backbone, shardCount: Int, ordered: Bool,
-    denseLeaves: UnsafeMutablePointer<Float>, itemPartials: PartialRows? = nil
+    capacity: Int, users: Int? = nil, backbone: any Backbone, shardCount: Int,
+    ordered: Bool, denseLeaves: UnsafeMutablePointer<Float>, itemPartials: PartialRows? = nil
   ) {
     let references = capacity * backbone.itemReferencesPerRow
     userSegments = SegmentSort(capacity: capacity)
     itemSegments = SegmentSort(capacity: references)
-    userRows = AlignedBuffer(count: capacity * backbone.scoredUserLayout.stride)
+    userRows = AlignedBuffer(
+      count: min(capacity, users ?? capacity) * backbone.scoredUserLayout.stride)
     self.itemPartials =
       itemPartials ?? PartialRows(capacity: references, stride: backbone.scoredItemLayout.stride)
     unsafe self.denseLeaves = unsafe denseLeaves

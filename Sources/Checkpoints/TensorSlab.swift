@@ -18,9 +18,9 @@ package struct TensorSlab {
   /// The global rows that this rank holds.
   package let rows: Range<Int>
   /// Elements between the starts of two consecutive rows in memory, at least ``columns``.
-  package let stride: Int
+  package private(set) var stride: Int
   /// The first element of row `rows.lowerBound`; `nil` is fine when there are no rows.
-  let base: UnsafeRawPointer?
+  private(set) var base: UnsafeRawPointer?
 
   /// A slab of a tensor whose rows are spread over the ranks.
   ///
@@ -63,6 +63,32 @@ package struct TensorSlab {
     precondition(!shape.isEmpty, "a tensor must have at least one dimension")
     unsafe self.init(
       name: name, shape: shape, rows: 0..<(group.rank == 0 ? shape[0] : 0), base: base)
+  }
+
+  /// The same rows in memory of their own, without gaps.
+  ///
+  /// - Parameter target: Room for them.
+  /// - Returns: The copy; valid as long as its memory.
+  func copied(to target: UnsafeMutableRawPointer) -> TensorSlab {
+    var copy = self
+    copy.stride = columns
+    unsafe copy.base = UnsafeRawPointer(target)
+    copyRows(to: copy)
+    return copy
+  }
+
+  /// Overwrites what ``copied(to:)`` returned with the rows as they are now.
+  func copyRows(to copy: TensorSlab) {
+    guard let base = unsafe base, let target = unsafe UnsafeMutableRawPointer(mutating: copy.base)
+    else { return }
+    if stride == columns {
+      unsafe target.copyMemory(from: base, byteCount: rows.count * rowSize)
+    } else {
+      for row in 0..<rows.count {
+        unsafe (target + row * rowSize).copyMemory(
+          from: base + row * stride * element.size, byteCount: rowSize)
+      }
+    }
   }
 
   /// Elements of one row: the product of all dimensions but the first.

@@ -34,10 +34,9 @@ package final class AlignedBuffer<Element: BitwiseCopyable> {
       unsafe raw = LargeMemory.map(bytes, isSparse: isSparse)
     } else {
       mapped = 0
-      unsafe raw = .allocate(byteCount: bytes, alignment: 64)
-      unsafe memset(raw, 0, bytes)
+      unsafe raw = SmallMemory.allocate(bytes)
     }
-    unsafe pointer = raw.bindMemory(to: Element.self, capacity: count)
+    unsafe pointer = SmallMemory.aligned(raw).bindMemory(to: Element.self, capacity: count)
     self.count = count
     owner = nil
   }
@@ -58,12 +57,33 @@ package final class AlignedBuffer<Element: BitwiseCopyable> {
 
   deinit {
     guard owner == nil else { return }
-    if mapped > 0 { unsafe munmap(raw, mapped) } else { unsafe raw.deallocate() }
+    if mapped > 0 { unsafe munmap(raw, mapped) } else { unsafe free(raw) }
   }
 
   /// The elements, for code that is not a hot loop.
   package var elements: UnsafeMutableBufferPointer<Element> {
     unsafe UnsafeMutableBufferPointer(start: pointer, count: count)
+  }
+}
+
+/// Memory of the allocator.
+private enum SmallMemory {
+  private static let alignment = 64
+
+  /// Room for `bytes` zero bytes after ``aligned(_:)``.
+  ///
+  /// Most of it the allocator has fresh from the system and so need not write: a buffer that is
+  /// larger than what is used of it costs what is used.
+  static func allocate(_ bytes: Int) -> UnsafeMutableRawPointer {
+    guard let start = unsafe calloc(1, bytes + alignment - 1) else {
+      preconditionFailure("the system has no \(bytes) bytes of memory left")
+    }
+    return unsafe start
+  }
+
+  /// The first multiple of 64 from `start` on.
+  static func aligned(_ start: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+    unsafe start + (alignment - Int(bitPattern: start) % alignment) % alignment
   }
 }
 

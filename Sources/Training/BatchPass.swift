@@ -11,6 +11,7 @@ final class BatchPass {
   let reduction: DenseReduction
   private let model: Model
   private let exchange: any RowExchange
+  private let clock: PhaseClock
   private let isFetching: Bool
   /// Whether ranks read item rows that others own without asking for them.
   private let hasCopies: Bool
@@ -19,6 +20,8 @@ final class BatchPass {
   private lazy var propagatedDecay = PropagatedDecay(
     capacity: batch.capacity, model: model, context: context)
   private let context: JobContext
+  /// No batch has more partial sums: one for each item it reads and block of shards.
+  private let mostPartials: Int
   private let references: AlignedBuffer<UInt32>
   private let fetched: ScratchBuffer<Float>
   private let fetchedShifts: ScratchBuffer<Float>
@@ -36,6 +39,7 @@ final class BatchPass {
   init(capacity: Int, figureCount: Int, model: Model, context: JobContext) {
     self.model = model
     self.context = context
+    clock = context.clock
     exchange = context.makeExchange(model)
     isFetching = context.isSharded && !exchange.isShared && model.propagation == nil
     hasCopies = !isFetching && model.propagation == nil
@@ -48,9 +52,13 @@ final class BatchPass {
       group: context.group, tree: context.tree, width: model.backbone.denseCount,
       figureCount: figureCount, ordered: context.isOrdered)
     gradients = unsafe BatchGradients(
-      capacity: capacity, backbone: model.backbone, shardCount: context.tree.shardCount,
-      ordered: context.isOrdered, denseLeaves: reduction.leaves.pointer,
+      capacity: capacity, users: model.users.held.count, backbone: model.backbone,
+      shardCount: context.tree.shardCount, ordered: context.isOrdered,
+      denseLeaves: reduction.leaves.pointer,
       itemPartials: PartialRows(capacity: 0, stride: model.scoredItems.stride))
+    let blocks = context.tree.blocks(of: context.group.rank)
+    mostPartials = min(
+      capacity * model.backbone.itemReferencesPerRow, model.itemCount * blocks.count)
     references = AlignedBuffer(count: capacity * model.backbone.itemReferencesPerRow)
     itemSums = unsafe KeyedRows(
       keys: gradients.itemPartials.keys.pointer, rows: gradients.itemPartials.rows.pointer,
@@ -77,6 +85,7 @@ final class BatchPass {
 
   /// Groups the batch by user and by item.
   func sort() {
+    defer { clock.lap(.sample) }
     let rows = batch.rows
     refer()
     unsafe gradients.userSegments.sort(rows.users, count: rows.count, bound: model.users.held.count)
@@ -90,8 +99,13 @@ final class BatchPass {
   ///
   /// - Throws: What the exchange throws.
   func parameters() throws -> BatchParameters {
+    defer { clock.lap(.exchange) }
     try exchange.settle()
-    try model.propagate(dropout: batch.dropout)
+    if model.propagation != nil {
+      clock.lap(.exchange)
+      try model.propagate(dropout: batch.dropout)
+      clock.lap(.forward)
+    }
     guard isFetching else { return unsafe parameters(items: nil) }
     let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
     unsafe try exchange.fetch(
@@ -108,6 +122,7 @@ final class BatchPass {
   func parameters(
     shifts: KeyedRows
   ) throws -> (BatchParameters, itemShifts: UnsafePointer<Float>?) {
+    defer { clock.lap(.exchange) }
     guard isFetching else { return unsafe (parameters(items: nil), nil) }
     let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
     let itemShifts = unsafe fetchedShifts.reserve(itemKeyCount * model.items.stride)
@@ -121,7 +136,8 @@ final class BatchPass {
   ///
   /// - Throws: What the exchange throws.
   func spreadItemSums() throws -> [KeyedRows] {
-    hasCopies ? try exchange.spread(itemSums) : []
+    defer { clock.lap(.exchange) }
+    return hasCopies ? try exchange.spread(itemSums) : []
   }
 
   /// Takes the virtual step on all parameters: the gradients of this pass have become shifts.
@@ -155,7 +171,11 @@ final class BatchPass {
   /// Returns when item rows can be read again.
   ///
   /// - Throws: What the exchange throws.
-  func settle() throws { try exchange.settle() }
+  func settle() throws {
+    clock.lap(.update)
+    try exchange.settle()
+    clock.lap(.exchange)
+  }
 
   /// Takes the virtual step on the copies that ``parameters(shifts:)`` fetched.
   func shiftFetched(factor: Float) {
@@ -188,24 +208,26 @@ final class BatchPass {
   /// - Throws: What the exchange throws.
   func backward(_ parameters: BatchParameters) throws {
     if !isReducing {
-      gradients.itemPartials = try exchange.makePartials(
-        capacity: batch.capacity * model.backbone.itemReferencesPerRow)
+      gradients.itemPartials = try exchange.makePartials(capacity: mostPartials)
       isReducing = true
     }
     let decay = gradients.decay
     if model.propagation != nil { gradients.decay = nil }
     unsafe try model.backbone.backward(
       batch.rows, parameters, scoreGradients: batch.gradients.pointer, into: gradients)
+    clock.lap(.backward)
     itemSums = try exchange.reduceToOwners(gradients.itemPartials)
     userSums = unsafe KeyedRows(
       keys: gradients.userSegments.segmentKeys.pointer, rows: gradients.userRows.pointer,
       count: userKeyCount)
+    clock.lap(.reduce)
     if let propagation = model.propagation {
       (userSums, itemSums) = unsafe try propagation.backward(
         users: userSums, items: itemSums, model.tables, denseLeaves: gradients.denseLeaves)
       if let decay {
         try propagatedDecay.add(decay, of: batch.rows, gradients, users: userSums, items: itemSums)
       }
+      clock.lap(.backward)
     }
   }
 
@@ -220,14 +242,18 @@ final class BatchPass {
   func update(_ step: RowOptimizer.Step, _ denseStep: RowOptimizer.Step) throws {
     unsafe model.items.update(
       step, index: itemSums.keys, count: itemSums.count, gradients: itemSums.rows)
+    clock.lap(.update)
     // What other ranks wait for comes first.
     try publishItems()
+    clock.lap(.exchange)
     unsafe model.users.update(
       step, index: userSums.keys, count: userSums.count, gradients: userSums.rows)
+    if model.backbone.trainsDense {
+      unsafe model.dense.update(
+        denseStep, index: model.denseKey, count: 1, gradients: reduction.sum)
+    }
     model.noteChange()
-    guard model.backbone.trainsDense else { return }
-    unsafe model.dense.update(
-      denseStep, index: model.denseKey, count: 1, gradients: reduction.sum)
+    clock.lap(.update)
   }
 
   /// Brings all copies of the item rows that the owners changed up to date, if there are any.

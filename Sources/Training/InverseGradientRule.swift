@@ -16,7 +16,7 @@ package final class InverseGradientRule: UpdateRule {
   private let configuration: TrainingConfiguration
   private let model: Model
   private let source: any RowSource
-  private let context: JobContext
+  private let clock: PhaseClock
   private let unlabeled: BatchPass
   private let labeled: BatchPass
   /// Of the rows of the labeled batch.
@@ -39,7 +39,7 @@ package final class InverseGradientRule: UpdateRule {
     self.configuration = configuration
     self.model = model
     self.source = source
-    self.context = context
+    clock = context.clock
     unlabeled = BatchPass(
       capacity: source.capacity(.unlabeled), figureCount: 1, model: model, context: context)
     labeled = BatchPass(
@@ -58,14 +58,18 @@ package final class InverseGradientRule: UpdateRule {
     record.labeledRows = source.labeledRows(in: position.step)
     source.load(labeled.batch, at: position, rows: .labeled)
     source.load(unlabeled.batch, at: position, rows: .unlabeled)
+    clock.lap(.sample)
     record.unlabeledRows = try source.totalUnlabeled(of: unlabeled.batch, in: position.step)
+    clock.lap(.exchange)
     unlabeled.sort()
     labeled.sort()
 
     let virtual = try virtualStep(&record, position)
     let scale = Float(1 / Double(max(1, record.labeledRows)))
     var parameters = try judge(virtual, scale: scale)
+    clock.lap(.forward)
     try verdict.reduce()
+    clock.lap(.reduce)
     let losses = (verdict.figure(0), verdict.figure(1), verdict.figure(2))
     try requireFinite(losses.0, position)
     try requireFinite(losses.1, position)
@@ -79,9 +83,11 @@ package final class InverseGradientRule: UpdateRule {
     if model.backbone.keepsIntermediates { try labeled.forward(parameters) }
     candidates.writeGradients(of: decision, to: labeled.batch)
     labeled.gradients.decay = decay?.ofRows(labeled.batch, terms: record.labeledRows)
+    clock.lap(.forward)
     try labeled.backward(parameters)
     labeled.reduction.note = isStopRequested ? 1 : 0
     try labeled.reduction.reduce()
+    clock.lap(.reduce)
     record.isStopRequested = labeled.reduction.largestNote > 0
     let steps = OptimizerSteps(configuration, position)
     if record.labeledRows > 0 { try labeled.update(steps.rows, steps.dense) }
@@ -102,14 +108,17 @@ package final class InverseGradientRule: UpdateRule {
       unsafe unlabeled.reduction.figureLeaves.pointer[shard] = InverseDualLoss.evaluate(
         batch.logitBatch(batch.start(of: shard)..<batch.end(of: shard)), scale: scale)
     }
+    clock.lap(.forward)
     try unlabeled.backward(parameters)
     try unlabeled.reduction.reduce()
+    clock.lap(.reduce)
     record.unlabeledLoss = unlabeled.reduction.figure(0)
     try requireFinite(record.unlabeledLoss, position)
     let (users, items) = (unlabeled.userSums, unlabeled.itemSums)
     unsafe turn(users.rows, users.count * model.users.stride)
     unsafe turn(items.rows, items.count * model.items.stride)
     unsafe turn(unlabeled.reduction.sum, model.dense.stride)
+    clock.lap(.update)
     return try unlabeled.spreadItemSums()
   }
 

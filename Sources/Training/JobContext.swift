@@ -9,6 +9,8 @@ package struct JobContext {
   package let isSharded: Bool
   /// Whether sums follow the shard tree.
   package let isOrdered: Bool
+  /// Where the time of this rank goes.
+  package private(set) var clock = PhaseClock()
 
   package init(group: any ProcessGroup, tree: ShardTree, configuration: TrainingConfiguration) {
     self.group = group
@@ -16,6 +18,13 @@ package struct JobContext {
     // Alone, a rank owns all rows, and fetching would only copy them.
     isSharded = configuration.tables == .sharded && group.size > 1
     isOrdered = configuration.reduction == .ordered
+  }
+
+  /// The same with another clock, for work that is a phase of its own.
+  func timedApart() -> JobContext {
+    var context = self
+    context.clock = PhaseClock()
+    return context
   }
 
   /// The exchange of item rows; buffers of different exchanges do not touch.

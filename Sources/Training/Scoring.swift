@@ -34,7 +34,7 @@ package final class Scorer {
     let rows = max(dataset.validRows, dataset.testRows)
     pass = BatchPass(
       capacity: min(Self.largestChunk, max(Self.smallestChunk, rows)), figureCount: 0,
-      model: model, context: context)
+      model: model, context: context.timedApart())
   }
 
   /// The exact metrics of a split, the same on every rank and for every number of ranks.

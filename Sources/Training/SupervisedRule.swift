@@ -13,6 +13,7 @@ package final class SupervisedRule: UpdateRule {
   private let objective: any BatchObjective
   private let pass: BatchPass
   private let decay: RowDecay?
+  private let clock: PhaseClock
 
   /// - Parameters:
   ///   - method: Of `configuration`, or `bce` for the plain steps of a schedule.
@@ -26,6 +27,7 @@ package final class SupervisedRule: UpdateRule {
   ) {
     self.configuration = configuration
     self.source = source
+    clock = context.clock
     objective =
       switch method {
       case .tce:
@@ -46,7 +48,9 @@ package final class SupervisedRule: UpdateRule {
     record.labeledRows = source.labeledRows(in: position.step)
     source.load(batch, at: position, rows: objective.rows)
     if objective.rows == .joint {
+      clock.lap(.sample)
       record.unlabeledRows = try source.totalUnlabeled(of: batch, in: position.step)
+      clock.lap(.exchange)
     }
     pass.sort()
     let parameters = try pass.parameters()
@@ -56,9 +60,11 @@ package final class SupervisedRule: UpdateRule {
       record.pairs.map { decay.ofPairs(batch, terms: $0) }
         ?? decay.ofRows(batch, terms: record.labeledRows + record.unlabeledRows)
     }
+    clock.lap(.forward)
     try pass.backward(parameters)
     pass.reduction.note = isStopRequested ? 1 : 0
     try pass.reduction.reduce()
+    clock.lap(.reduce)
     record.labeledLoss = pass.loss(.labeled)
     record.unlabeledLoss = pass.loss(.unlabeled)
     record.isStopRequested = pass.reduction.largestNote > 0

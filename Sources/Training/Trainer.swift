@@ -40,12 +40,11 @@ package final class Trainer {
   private let loader: BatchLoader
   private let scorer: Scorer
   private let store: CheckpointStore
+  private let checkpoints: CheckpointWriter
+  private let clock: PhaseClock
   private let schedule: StepSchedule
   private var state: TrainingState
   private var events: EventFile?
-  /// A best model that the next checkpoint publishes, so that `best` is never ahead of a state that
-  /// a resumed run would not find.
-  private var stagedBest: StagedBest?
 
   /// Prepares a run; writes nothing yet.
   ///
@@ -76,7 +75,10 @@ package final class Trainer {
     model = try Model(configuration, dataset: dataset, context: context, backbone: backbone)
     loader = try BatchLoader(configuration, dataset: dataset, context: context)
     scorer = Scorer(model: model, dataset: dataset, context: context)
+    clock = context.clock
     store = CheckpointStore(directory: run.checkpointsPath, keep: configuration.keep)
+    checkpoints = CheckpointWriter(
+      store: store, model: model, metadata: Self.metadata(of: configuration), group: group)
     schedule = StepSchedule(configuration, model: model, source: loader, context: context)
     state = TrainingState(
       configuration, datasetFingerprint: dataset.fingerprint, hasValid: dataset.validRows > 0)
@@ -89,6 +91,8 @@ package final class Trainer {
   ///   taken or was made with other options, data for damaged checkpoints or datasets, software
   ///   for a loss that is not finite, `inputOutput`; what the group throws.
   package func train() throws -> TrainingResult {
+    // However the run ends, what is being written comes to its end.
+    defer { try? checkpoints.finish() }
     if let finished = try begin() { return finished }
     var bar = ProgressBar(
       isShown: surroundings.showsProgress && group.rank == 0, rowsDone: state.rowsDone)
@@ -104,6 +108,7 @@ package final class Trainer {
         if isStopping || (isDue && state.step < loader.stepCount) { try saveCheckpoint() }
         if isStopping {
           bar.clear()
+          try checkpoints.finish()
           throw Failure(
             .interrupted,
             "stopped on request after step \(state.number), checkpoint written; "
@@ -215,6 +220,7 @@ package final class Trainer {
   /// Returns whether some rank was asked to stop.
   private func takeStep() throws -> Bool {
     let start = ContinuousClock.now
+    clock.start()
     let position = StepPosition(epoch: state.epoch, step: state.step, number: state.number)
     let record = try schedule.rule(for: state.number).step(
       position, isStopRequested: surroundings.isStopRequested())
@@ -225,7 +231,7 @@ package final class Trainer {
 
   /// Evaluates, keeps the best model, writes a checkpoint and the records.
   private func finishEpoch() throws {
-    let metrics = try scorer.evaluate(.valid)
+    let metrics = try evaluate(.valid)
     let verdict = try decide(metrics)
     let record = EpochRecord(
       epoch: state.epoch + 1, step: state.number,
@@ -235,11 +241,14 @@ package final class Trainer {
       decisions: state.epochDecisions, valid: ReportedMetrics(metrics), isBest: verdict.isBest,
       time: Date().timeIntervalSince1970, rowsPerSecond: state.rowsPerSecond)
     state.history.append(record)
-    if verdict.isBest { try stageBest() }
     state.beginNextEpoch()
     state.isFinished = verdict.shouldStop
     let isLast = state.isFinished || state.epoch >= configuration.epochs
-    if isLast || state.epoch % configuration.checkpointEpochs == 0 { try saveCheckpoint() }
+    if isLast || state.epoch % configuration.checkpointEpochs == 0 {
+      try saveCheckpoint(best: verdict.isBest ? record : nil)
+    } else if verdict.isBest {
+      try stageBest(record)
+    }
     guard group.rank == 0 else { return }
     try run.writeMetrics(state.history)
     try events?.append(record.scalars, step: record.step, time: record.time)
@@ -259,29 +268,32 @@ package final class Trainer {
     return verdict
   }
 
-  private func saveCheckpoint() throws {
-    try publishBest()
-    _ = try store.save(
-      step: state.number, model: model.parameterSlabs(rank: group.rank),
-      optimizer: model.stateSlabs(rank: group.rank),
-      state: try RunDirectory.encode(state, pretty: true), metadata: modelMetadata, group: group)
+  private func evaluate(_ split: EvaluationSplit) throws -> LabeledMetrics {
+    clock.start()
+    defer { clock.lap(.evaluate) }
+    return try scorer.evaluate(split)
   }
 
-  private func stageBest() throws {
-    stagedBest = try store.stageBest(
-      step: state.number, model: model.parameterSlabs(rank: group.rank),
-      state: try RunDirectory.encode(state.history.last, pretty: true), metadata: modelMetadata,
-      group: group)
+  /// - Parameter best: The epoch that has just become the best one.
+  /// - Throws: `Failure`, also of the checkpoint before; what the group throws.
+  private func saveCheckpoint(best: EpochRecord? = nil) throws {
+    clock.start()
+    defer { clock.lap(.checkpoint) }
+    state.phases += clock.take()
+    try checkpoints.save(
+      step: state.number, state: try RunDirectory.encode(state, pretty: true),
+      best: try best.map { try RunDirectory.encode($0, pretty: true) })
   }
 
-  private func publishBest() throws {
-    guard let staged = stagedBest else { return }
-    stagedBest = nil
-    _ = try store.publish(staged, group: group)
+  private func stageBest(_ record: EpochRecord?) throws {
+    clock.start()
+    defer { clock.lap(.checkpoint) }
+    try checkpoints.stageBest(
+      step: state.number, state: try RunDirectory.encode(record, pretty: true))
   }
 
   /// What a reader of the model file alone should know.
-  private var modelMetadata: [String: String] {
+  private static func metadata(of configuration: TrainingConfiguration) -> [String: String] {
     ["format": "inverse-model", "version": "1", "backbone": configuration.backbone.rawValue]
   }
 
@@ -297,25 +309,32 @@ package final class Trainer {
             ? "\(dataset.directory) has no rows of valid: keeping the last model"
             : "no epoch has a finite \(configuration.select.rawValue): keeping the last model")
       }
-      try stageBest()
-      try publishBest()
+      try stageBest(state.history.last)
+      try checkpoints.publishBest()
     }
     let log = surroundings.log
+    clock.start()
+    try checkpoints.finish()
     guard let best = try store.openBest(group: group, warn: { log.warning("\($0)") }) else {
       throw Failure.data("\(store.directory)/best is missing or damaged; resume the run")
     }
     try model.readParameters(from: best.model)
+    clock.lap(.checkpoint)
+    let test = ReportedMetrics(try evaluate(.test))
     // Each rank has a clock of its own; the result is the same on all.
     unsafe try withUnsafeMutableBytes(of: &state.seconds) {
       unsafe try group.broadcast($0, from: 0)
     }
+    state.phases += clock.take()
+    try state.phases.takeThoseOfRankZero(group)
     let bestEpoch = state.best.epoch ?? state.history.count
     let result = TrainingResult(
       method: configuration.method.rawValue, backbone: configuration.backbone.rawValue,
       seed: configuration.seed, ranks: group.size, bestEpoch: bestEpoch,
       epochs: state.history.count, steps: state.number, rowsPerSecond: state.rowsPerSecond,
-      seconds: state.seconds, valid: ReportedMetrics(try scorer.evaluate(.valid)),
-      test: ReportedMetrics(try scorer.evaluate(.test)), decisions: state.decisions,
+      seconds: state.seconds, phases: state.phases,
+      // The same model had these figures at the end of its epoch.
+      valid: state.history[bestEpoch - 1].valid, test: test, decisions: state.decisions,
       modelSHA256: best.modelSHA256, datasetFingerprint: dataset.fingerprint,
       version: surroundings.environment.version)
     if group.rank == 0 { try run.write(result, to: run.resultPath) }

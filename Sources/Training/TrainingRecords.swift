@@ -96,6 +96,7 @@ package struct TrainingResult: Codable, Equatable, Sendable {
   package var steps: Int
   package var rowsPerSecond: Double
   package var seconds: Double
+  package var phases: PhaseSeconds
   package var valid: ReportedMetrics
   package var test: ReportedMetrics
   package var decisions: DecisionCounts
@@ -104,7 +105,8 @@ package struct TrainingResult: Codable, Equatable, Sendable {
   package var version: String
 
   private enum CodingKeys: String, CodingKey {
-    case method, backbone, seed, ranks, epochs, steps, seconds, valid, test, decisions, version
+    case method, backbone, seed, ranks, epochs, steps, seconds, phases, valid, test, decisions
+    case version
     case bestEpoch = "best_epoch"
     case rowsPerSecond = "rows_per_second"
     case modelSHA256 = "model_sha256"
@@ -135,6 +137,8 @@ package struct TrainingState: Codable, Equatable, Sendable {
   package var decisions = DecisionCounts()
   /// Of the whole run, evaluation left out.
   package var seconds = 0.0
+  /// Of rank 0 over the whole run.
+  package var phases = PhaseSeconds()
   package var rowsDone = 0
   package var best: BestEpoch
   /// Whether the patience is spent.

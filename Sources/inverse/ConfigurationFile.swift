@@ -24,7 +24,9 @@ struct ConfigurationFile {
   /// - Throws: `Failure`: usage for keys the command does not know, naming the nearest it does,
   ///   and for values of the wrong form; `inputOutput` when the file cannot be read.
   static func read(for arguments: [String]) throws(Failure) -> ConfigurationFile? {
-    guard let command = arguments.first, let options = try options(of: command),
+    // Asking a command for its options takes longer than parsing them.
+    guard arguments.contains(where: { $0.hasPrefix("--config") }),
+      let command = arguments.first, let options = try options(of: command),
       let path = try path(in: arguments)
     else { return nil }
     var file = ConfigurationFile(path: path)

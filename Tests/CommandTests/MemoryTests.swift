@@ -39,4 +39,25 @@ import Testing
       #expect(Double(measured) <= bound, "\(measured >> 20) MiB")
     }
   }
+
+  /// As many rows of users and items as MovieLens-1M has, and batches of which most are labeled
+  /// rows of a user or an item that the batch has already: buffers must not grow with the batch.
+  @Test(arguments: [(32, 65_536), (128, 8_192)], ["bce", "ig"])
+  func largeBatchesNeedLittleMore(size: (factors: Int, batch: Int), method: String) throws {
+    try withTemporaryDirectory { path in
+      let (users, items) = (6_040, 3_706)
+      try run([
+        "synthesize", "\(path)/feed", "--users", "\(users)", "--items", "\(items)",
+        "--interactions", "1000209", "--label-fraction", "1",
+      ]).success()
+      let files = ["train", "valid", "test"].flatMap { ["--\($0)", "\(path)/feed/\($0).tsv"] }
+      try run(["prepare", "\(path)/data"] + files).success()
+      let measured = try peak([
+        "train", "\(path)/data", "--output", "\(path)/run", "--method", method, "--factors",
+        "\(size.factors)", "--batch", "\(size.batch)", "--epochs", "2",
+      ])
+      let model = (3 * 4 * size.factors + 4) * (users + items)
+      #expect(Double(measured) <= 1.3 * Double(model) + Double(64 << 20), "\(measured >> 20) MiB")
+    }
+  }
 }

@@ -93,7 +93,7 @@ struct Run {
   var identity: [String] {
     get throws {
       #expect(try computedSHA256 == modelSHA256)
-      let clock: Set = ["rows_per_second", "seconds", "ranks", "time"]
+      let clock: Set = ["rows_per_second", "seconds", "phases", "ranks", "time"]
       return try [json(try result, without: clock)]
         + metrics.map { try json($0, without: clock) }
     }

@@ -29,7 +29,8 @@ struct TrainingRun: Sendable {
 
   /// One rank's part.
   func train(
-    on group: any ProcessGroup, isResuming: Bool = false, stopAfter: Int? = nil
+    on group: any ProcessGroup, isResuming: Bool = false, stopAfter: Int? = nil,
+    beforeStep: @escaping () -> Void = {}
   ) throws -> TrainingResult {
     var surroundings = Trainer.Surroundings(
       environment: RunDirectory.Environment(
@@ -40,7 +41,10 @@ struct TrainingRun: Sendable {
     // Only the last rank is asked to stop; all must hear of it.
     let isAsked = group.rank == group.size - 1
     let calls = Counter()
-    surroundings.isStopRequested = { calls.next() == stopAfter && isAsked }
+    surroundings.isStopRequested = {
+      beforeStep()
+      return calls.next() == stopAfter && isAsked
+    }
     return try Trainer(
       configuration, dataset: dataset, run: directory, group: group, surroundings: surroundings,
       backbone: backbone?()
@@ -191,10 +195,12 @@ struct Outcome {
       state.history[epoch].rowsPerSecond = 0
     }
     state.seconds = 0
+    state.phases = PhaseSeconds()
     state.configuration.tables = .replicated
     state.configuration.checkpointEvery = 0
     state.configuration.checkpointEpochs = 1
     result.seconds = 0
+    result.phases = PhaseSeconds()
     result.rowsPerSecond = 0
     result.ranks = 0
   }
