@@ -137,12 +137,3 @@ package final class Model {
   /// The row number of the dense parameters, for calls that take row numbers.
   var denseKey: UnsafePointer<UInt32> { unsafe UnsafePointer(denseKeys.pointer) }
 }
-
-extension TrainingConfiguration {
-  /// A new backbone of the configured family.
-  func makeBackbone() -> any Backbone {
-    switch backbone {
-    case .gmf: GeneralizedMatrixFactorization(factors: factors, hasBiases: biases)
-    }
-  }
-}

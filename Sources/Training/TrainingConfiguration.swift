@@ -14,11 +14,6 @@ package enum Method: String, Codable, Sendable, CaseIterable {
   case ig
 }
 
-/// The family of models.
-package enum BackboneName: String, Codable, Sendable, CaseIterable {
-  case gmf
-}
-
 /// The optimizer of rows and dense parameters.
 package enum OptimizerName: String, Codable, Sendable, CaseIterable {
   case adam, adagrad
@@ -71,6 +66,12 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// `F`.
   package var factors = 32
   package var biases = false
+  /// `L`, of backbones with layers; see ``resolvedLayers``.
+  package var layers: Int?
+  /// The runs whose best models are joined into the initial one.
+  package var initializeFrom: [String]?
+  /// The SHA-256 of each of these models.
+  package var initialModels: [String]?
   /// `B`, labeled rows per step over all ranks.
   package var batch = 1024
   package var epochs = 20
@@ -109,6 +110,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
       guard condition else { throw .usage("--\(option) \(value): must be \(rule)") }
     }
     try require((1...4096).contains(factors), "factors", factors, "in 1 ... 4096")
+    try validateBackbone()
     try require((1...1 << 24).contains(batch), "batch", batch, "in 1 ... 16777216")
     try require((1...1 << 20).contains(epochs), "epochs", epochs, "in 1 ... 1048576")
     try require(patience >= 0, "patience", patience, "at least 0")
@@ -138,7 +140,9 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var defining: [(option: String, value: String)] {
     [
       ("method", method.rawValue), ("backbone", backbone.rawValue), ("factors", "\(factors)"),
-      ("biases", "\(biases)"), ("batch", "\(batch)"), ("select", select.rawValue),
+      ("biases", "\(biases)"), ("layers", resolvedLayers.map { "\($0)" } ?? "none"),
+      ("initialize-from", initialModels?.joined(separator: ",") ?? "none"),
+      ("batch", "\(batch)"), ("select", select.rawValue),
       ("optimizer", optimizer.rawValue), ("rate", "\(rate)"), ("weight-decay", "\(weightDecay)"),
       ("unlabeled-per-labeled", "\(unlabeledPerLabeled)"),
       ("unlabeled-weight", "\(unlabeledWeight)"), ("unlabeled-source", unlabeledSource.rawValue),

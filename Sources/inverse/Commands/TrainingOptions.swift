@@ -18,14 +18,27 @@ struct TrainingOptions: ParsableArguments {
 
   @Option(help: "How unlabeled rows count: not at all, as negatives, softly (idl), judged (ig).")
   var method = standard.method
-  @Option(help: "The family of models.")
+  @Option(
+    help: "The family of models: a weighted product, a tower of layers, or both under one output.")
   var backbone = standard.backbone
   @Option(
     help: ArgumentHelp(
-      "Factors of an embedding; 8, 16, 32, 64 and 128 are fastest.", valueName: "n"))
+      "Factors of an embedding; 8, 16, 32, 64 and 128 are fastest. Of mlp and neumf a multiple of 8.", valueName: "n"))
   var factors = standard.factors
-  @Flag(help: "Give users and items a bias each.")
+  @Flag(help: "Give users and items a bias each; gmf only.")
   var biases = false
+  @Option(
+    help: ArgumentHelp(
+      "Layers of a tower, of mlp and neumf; default: 3. Embeddings of the tower have "
+        + "factors · 2^(layers − 1).",
+      valueName: "n"))
+  var layers: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Runs of gmf and mlp on this dataset whose best models neumf starts from, joined; "
+        + "default: none.",
+      valueName: "run,run"))
+  var initializeFrom: String?
   @Option(help: ArgumentHelp("Labeled rows per step, over all ranks.", valueName: "rows"))
   var batch = standard.batch
   @Option(help: ArgumentHelp("The most passes over the labeled rows.", valueName: "n"))
@@ -83,6 +96,10 @@ struct TrainingOptions: ParsableArguments {
     resolved.backbone = backbone
     resolved.factors = factors
     resolved.biases = biases
+    resolved.layers = layers ?? backbone.standardLayers
+    resolved.initializeFrom = initializeFrom?.split(
+      separator: ",", omittingEmptySubsequences: false
+    ).map(String.init)
     resolved.batch = batch
     resolved.epochs = epochs
     resolved.patience = patience
