@@ -39,24 +39,13 @@ package final class GeneralizedMatrixFactorization: CandidateScoring {
   }
 
   package func initializeUsers(_ table: RowTable, firstRow: Int, seed: UInt64) {
-    initialize(table, firstRow: firstRow, random: Philox(seed: seed, purpose: .initialUsers))
+    table.fillNormally(
+      Philox(seed: seed, purpose: .initialUsers), deviation: initialDeviation, firstRow: firstRow)
   }
 
   package func initializeItems(_ table: RowTable, firstRow: Int, seed: UInt64) {
-    initialize(table, firstRow: firstRow, random: Philox(seed: seed, purpose: .initialItems))
-  }
-
-  private func initialize(_ table: RowTable, firstRow: Int, random: Philox) {
-    for row in table.written {
-      let values = unsafe table.row(row)
-      for pair in 0..<(layout.factors + 1) / 2 {
-        let (first, second) = random.normalPair(row: firstRow + row, draw: pair)
-        unsafe values[2 * pair] = Float(initialDeviation * first)
-        if 2 * pair + 1 < layout.factors {
-          unsafe values[2 * pair + 1] = Float(initialDeviation * second)
-        }
-      }
-    }
+    table.fillNormally(
+      Philox(seed: seed, purpose: .initialItems), deviation: initialDeviation, firstRow: firstRow)
   }
 
   package func initializeDense(_ dense: UnsafeMutablePointer<Float>, seed: UInt64) {

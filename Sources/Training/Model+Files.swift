@@ -57,7 +57,7 @@ extension Model {
     for part in lastStepParts() { try part.read(from: reader) }
   }
 
-  private var userRows: Range<Int> { firstUser..<firstUser + users.owned.count }
+  var userRows: Range<Int> { firstUser..<firstUser + users.owned.count }
 
   private func rowStateParts() -> [TensorPart<Float>] {
     [("user", users, userRows, userCount), ("item", items, items.owned, itemCount)].flatMap {
@@ -121,7 +121,7 @@ extension Model {
 
 /// Rows of one tensor in this rank's memory, to be written or read.
 @safe
-private struct TensorPart<Scalar: TensorScalar> {
+struct TensorPart<Scalar: TensorScalar> {
   let name: String
   let shape: [Int]
   let rows: Range<Int>

@@ -142,20 +142,3 @@ package final class Model {
   /// The row number of the dense parameters, for calls that take row numbers.
   var denseKey: UnsafePointer<UInt32> { unsafe UnsafePointer(denseKeys.pointer) }
 }
-
-extension TrainingConfiguration {
-  /// A new backbone of the configured family.
-  func makeBackbone(userCount: Int, itemCount: Int) -> any Backbone {
-    switch backbone {
-    case .gmf:
-      GeneralizedMatrixFactorization(
-        factors: factors, hasBiases: biases, trainsOutput: outputWeights == .trained,
-        initialDeviation: initialDeviation)
-    case .lightgcn: LightGraphConvolution(factors: factors, layers: layers)
-    case .ngcf:
-      NeuralGraphCollaborativeFiltering(
-        .init(factors: factors, layers: layers, dropout: Float(dropout)), userCount: userCount,
-        itemCount: itemCount)
-    }
-  }
-}

@@ -65,6 +65,11 @@ package final class Trainer {
     guard dataset.trainRows > 0 else {
       throw Failure.data("\(dataset.directory) has no labeled training rows")
     }
+    var configuration = configuration
+    let log = surroundings.log
+    let initial = try InitialModels.open(
+      configuration, dataset: dataset, group: group, warn: { log.warning("\($0)") })
+    configuration.initialModels = initial?.digests
     self.configuration = configuration
     self.dataset = dataset
     self.run = run
@@ -73,6 +78,7 @@ package final class Trainer {
     let tree = ShardTree(shardCount: dataset.shardCount, rankCount: group.size)
     context = JobContext(group: group, tree: tree, configuration: configuration)
     model = try Model(configuration, dataset: dataset, context: context, backbone: backbone)
+    try initial?.join(into: model)
     loader = try BatchLoader(configuration, dataset: dataset, context: context)
     scorer = Scorer(model: model, dataset: dataset, context: context)
     clock = context.clock

@@ -21,11 +21,6 @@ package enum Method: String, Codable, Sendable, CaseIterable {
   case bpr
 }
 
-/// The family of models.
-package enum BackboneName: String, Codable, Sendable, CaseIterable {
-  case gmf, lightgcn, ngcf
-}
-
 /// The optimizer of rows and dense parameters.
 package enum OptimizerName: String, Codable, Sendable, CaseIterable {
   case adam, adagrad
@@ -86,10 +81,14 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// `F`.
   package var factors = 32
   package var biases = false
-  /// Layers of a backbone that has some.
-  package var layers = 3
+  /// `L`, of backbones with layers; see ``resolvedLayers``.
+  package var layers: Int?
   /// The share of activations that a backbone with dropout drops in training.
   package var dropout = 0.0
+  /// The runs whose best models are joined into the initial one.
+  package var initializeFrom: [String]?
+  /// The SHA-256 of each of these models.
+  package var initialModels: [String]?
   /// `B`, labeled rows per step over all ranks.
   package var batch = 1024
   package var epochs = 20
@@ -138,7 +137,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
       guard condition else { throw .usage("--\(option) \(value): must be \(rule)") }
     }
     try require((1...4096).contains(factors), "factors", factors, "in 1 ... 4096")
-    try require((1...16).contains(layers), "layers", layers, "in 1 ... 16")
+    try validateBackbone()
     try require(dropout >= 0 && dropout < 1, "dropout", dropout, "in 0 ..< 1")
     try require((1...1 << 24).contains(batch), "batch", batch, "in 1 ... 16777216")
     try require((1...1 << 20).contains(epochs), "epochs", epochs, "in 1 ... 1048576")
@@ -179,7 +178,9 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var defining: [(option: String, value: String)] {
     [
       ("method", method.rawValue), ("backbone", backbone.rawValue), ("factors", "\(factors)"),
-      ("biases", "\(biases)"), ("layers", "\(layers)"), ("dropout", "\(dropout)"),
+      ("biases", "\(biases)"), ("layers", resolvedLayers.map { "\($0)" } ?? "none"),
+      ("dropout", "\(dropout)"),
+      ("initialize-from", initialModels?.joined(separator: ",") ?? "none"),
       ("batch", "\(batch)"), ("select", select.rawValue),
       ("optimizer", optimizer.rawValue), ("rate", "\(rate)"), ("weight-decay", "\(weightDecay)"),
       ("unlabeled-per-labeled", "\(unlabeledPerLabeled)"),

@@ -29,13 +29,13 @@ package final class LightGraphConvolution: PropagatingBackbone {
   package var denseCount: Int { RowLayout.lanes }
 
   package func initializeUsers(_ table: RowTable, firstRow: Int, seed: UInt64) {
-    NormalRows(deviation: 0.1, layout: userLayout).fill(
-      table, firstRow: firstRow, random: Philox(seed: seed, purpose: .initialUsers))
+    table.fillNormally(
+      Philox(seed: seed, purpose: .initialUsers), deviation: 0.1, firstRow: firstRow)
   }
 
   package func initializeItems(_ table: RowTable, firstRow: Int, seed: UInt64) {
-    NormalRows(deviation: 0.1, layout: itemLayout).fill(
-      table, firstRow: firstRow, random: Philox(seed: seed, purpose: .initialItems))
+    table.fillNormally(
+      Philox(seed: seed, purpose: .initialItems), deviation: 0.1, firstRow: firstRow)
   }
 
   package func initializeDense(_ dense: UnsafeMutablePointer<Float>, seed: UInt64) {}

@@ -23,21 +23,34 @@ struct TrainingOptions: ParsableArguments {
         + "negatives with the dearest positives dropped (t-ce) or badly fitting rows weighed less "
         + "(r-ce), below positives (bpr)."))
   var method = standard.method
-  @Option(help: "The family of models.")
+  @Option(
+    help: ArgumentHelp(
+      "The family of models: a weighted product (gmf), a tower of layers (mlp), both under one "
+        + "output (neumf), or rows averaged over the graph first (lightgcn, ngcf)."))
   var backbone = standard.backbone
   @Option(
     help: ArgumentHelp(
-      "Factors of an embedding; 8, 16, 32, 64 and 128 are fastest.", valueName: "n"))
+      "Factors of an embedding; 8, 16, 32, 64 and 128 are fastest. A multiple of 8 with mlp and "
+        + "neumf.", valueName: "n"))
   var factors = standard.factors
-  @Flag(help: "Give users and items a bias each.")
+  @Flag(help: "Give users and items a bias each; gmf only.")
   var biases = false
   @Option(
-    help: ArgumentHelp("Layers of a graph model, or of a tower of dense layers.", valueName: "n"))
-  var layers = standard.layers
+    help: ArgumentHelp(
+      "Layers of a graph model, or of the tower of mlp and neumf, whose embeddings then have "
+        + "factors · 2^(layers − 1); default: 3.",
+      valueName: "n"))
+  var layers: Int?
   @Option(
     help: ArgumentHelp(
       "Share of activations that ngcf drops in training, in 0 ..< 1.", valueName: "x"))
   var dropout = standard.dropout
+  @Option(
+    help: ArgumentHelp(
+      "Runs of gmf and mlp on this dataset whose best models neumf starts from, joined; "
+        + "default: none.",
+      valueName: "run,run"))
+  var initializeFrom: String?
   @Option(help: ArgumentHelp("Labeled rows per step, over all ranks.", valueName: "rows"))
   var batch = standard.batch
   @Option(help: ArgumentHelp("The most passes over the labeled rows.", valueName: "n"))
@@ -109,8 +122,11 @@ struct TrainingOptions: ParsableArguments {
     resolved.backbone = backbone
     resolved.factors = factors
     resolved.biases = biases
-    resolved.layers = layers
+    resolved.layers = layers ?? backbone.standardLayers
     resolved.dropout = dropout
+    resolved.initializeFrom = initializeFrom?.split(
+      separator: ",", omittingEmptySubsequences: false
+    ).map(String.init)
     resolved.batch = batch
     resolved.epochs = epochs
     resolved.patience = patience
