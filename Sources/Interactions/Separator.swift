@@ -35,6 +35,7 @@ enum Ascii {
   static let plus = UInt8(ascii: "+")
   static let minus = UInt8(ascii: "-")
   static let point = UInt8(ascii: ".")
+  static let opening = UInt8(ascii: "(")
 
   @inline(__always)
   static func isDigit(_ byte: UInt8) -> Bool { byte &- zero < 10 }

@@ -18,6 +18,7 @@ package struct Philox: Sendable {
     case split
     case synthesis
     case verification
+    case candidates
   }
 
   private let key: SIMD2<UInt32>
