@@ -4,6 +4,7 @@ import Fabric
 import Foundation
 import Interactions
 import Kernels
+import Sharding
 import Testing
 import Training
 
@@ -38,9 +39,9 @@ struct CandidateGoldenTests {
   /// Factorisations of 8 factors from what `write` makes of external ids.
   private static func evaluate(
     _ dataset: Dataset, ranks: Int, tables: TablePlacement,
-    user: @escaping @Sendable (_ raw: Int, _ row: UnsafeMutablePointer<Float>) -> Void,
-    item: @escaping @Sendable (_ raw: Int, _ row: UnsafeMutablePointer<Float>) -> Void,
-    dense: @escaping @Sendable (UnsafeMutablePointer<Float>) -> Void
+    user: @escaping @Sendable (_ raw: Int) -> [Float],
+    item: @escaping @Sendable (_ raw: Int) -> [Float],
+    weight: [Float], bias: Float
   ) throws -> [RankingMetrics] {
     let path = try #require(data) + "/ncf-ml-1m/test.negative"
     return try LocalGroup.run(ranks: ranks, ranksPerMachine: 1) { group in
@@ -55,18 +56,22 @@ struct CandidateGoldenTests {
         for raw in 0..<6040 {
           guard let known = users.index(of: "\(raw)") else { continue }
           let row = known - model.firstUser
-          if model.users.held.contains(row) { unsafe user(raw, model.users.row(row)) }
+          if model.users.held.contains(row) { unsafe write(user(raw), to: model.users.row(row)) }
         }
         for raw in 0..<3706 {
           guard let row = items.index(of: "\(raw)") else { continue }
-          if model.items.written.contains(row) { unsafe item(raw, model.items.row(row)) }
+          if model.items.written.contains(row) { unsafe write(item(raw), to: model.items.row(row)) }
         }
-        unsafe dense(model.dense.row(0))
+        unsafe write(weight + [bias], to: model.dense.row(0))
       }
       let scorer = Scorer(model: model, dataset: dataset, context: context)
       return try CandidateRanker(scorer: scorer, dataset: dataset, context: context).evaluate(
         try ListedCases.read(path, dataset: dataset, context: context), cutoffs: [1, 5, 10])
     }
+  }
+
+  private static func write(_ values: [Float], to row: UnsafeMutablePointer<Float>) {
+    for (column, value) in values.enumerated() { unsafe row[column] = value }
   }
 
   private static func expect(_ found: RankingMetrics, _ golden: RankingMetrics) throws {
@@ -96,12 +101,9 @@ struct CandidateGoldenTests {
     let (popularity, items) = (counts, try dataset.itemIdentifiers())
     func evaluate(_ ranks: Int, _ tables: TablePlacement) throws -> [RankingMetrics] {
       try Self.evaluate(
-        dataset, ranks: ranks, tables: tables, user: { _, row in unsafe row[0] = 1 },
-        item: { raw, row in unsafe row[0] = items.index(of: "\(raw)").map { popularity[$0] } ?? 0 },
-        dense: { dense in
-          for column in 0..<8 { unsafe dense[column] = column == 0 ? 1 : 0 }
-          unsafe dense[8] = 0
-        })
+        dataset, ranks: ranks, tables: tables, user: { _ in [1] },
+        item: { raw in [items.index(of: "\(raw)").map { popularity[$0] } ?? 0] },
+        weight: [1, 0, 0, 0, 0, 0, 0, 0], bias: 0)
     }
     let alone = try evaluate(1, .replicated)[0]
     try Self.expect(alone, try #require(try Self.golden()["popularity"]))
@@ -121,12 +123,8 @@ struct CandidateGoldenTests {
     )
     let metrics = try Self.evaluate(
       dataset, ranks: 2, tables: .replicated,
-      user: { raw, row in for column in 0..<8 { unsafe row[column] = users[raw * 8 + column] } },
-      item: { raw, row in for column in 0..<8 { unsafe row[column] = items[raw * 8 + column] } },
-      dense: { dense in
-        for column in 0..<8 { unsafe dense[column] = weight[column] }
-        unsafe dense[8] = bias[0]
-      })
+      user: { Array(users[$0 * 8..<$0 * 8 + 8]) }, item: { Array(items[$0 * 8..<$0 * 8 + 8]) },
+      weight: weight, bias: bias[0])
     // No score of a candidate is so near that of the item that single precision changes a rank.
     try Self.expect(metrics[0], try #require(try Self.golden()["gmf"]))
     #expect(metrics[0] == metrics[1])

@@ -3,6 +3,7 @@ import Fabric
 import Foundation
 import Interactions
 import Kernels
+import Sharding
 import Storage
 import Testing
 import Training

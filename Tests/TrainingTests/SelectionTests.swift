@@ -55,7 +55,8 @@ import Training
       return try #require(figure.value(of: ranking.metrics))
     }
     #expect(Set(values).count > 1)
-    let best = try #require(values.firstIndex(of: try #require(values.max())))
+    let most = try #require(values.max())
+    let best = try #require(values.firstIndex(of: most))
     #expect(outcome.result.bestEpoch == best + 1)
     #expect(outcome.result.valid == outcome.history[best].valid)
     #expect(outcome.result.test.ranking?.mask == "train,valid")
