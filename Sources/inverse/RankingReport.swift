@@ -43,11 +43,11 @@ struct RankingReport: Encodable {
 /// The figures of rankings as a table.
 enum RankingTable {
   /// For each ranking one line per cut-off.
-  static func make(_ rankings: [(name: String, metrics: RankingMetrics)], _ cutoffs: [Int])
+  static func make(_ rankings: [(String, RankingMetrics)], _ cutoffs: [Int])
     -> TextTable
   {
     let figure = MetricsTable.figure
-    let isAmongCandidates = rankings.contains { $0.metrics.ties != nil }
+    let isAmongCandidates = rankings.contains { $0.1.ties != nil }
     return TextTable(
       columns: [
         .left("split"), .right("k"), .right("recall"), .right("NDCG"), .right("hit rate"),
