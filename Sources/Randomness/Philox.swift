@@ -18,7 +18,7 @@ package struct Philox: Sendable {
     case split
     case synthesis
     case verification
-    case candidates
+    case candidates = 11
   }
 
   private let key: SIMD2<UInt32>
