@@ -1,13 +1,41 @@
 /// Which epoch was the best so far, and whether to go on.
 package struct BestEpoch: Codable, Equatable, Sendable {
   /// The metric of the validation split that decides.
-  package enum Criterion: String, Codable, Sendable, CaseIterable {
+  package enum Criterion: RawRepresentable, Codable, Hashable, Sendable {
     /// The larger area under the curve.
     case auc
     /// The larger mean of the users' areas.
     case gauc
     /// The smaller log loss.
     case loss
+    /// The larger figure of rankings.
+    case ranking(RankingFigure)
+
+    /// From `auc`, `gauc`, `loss` or the name of a ``RankingFigure``.
+    package init?(rawValue: String) {
+      switch rawValue {
+      case "auc": self = .auc
+      case "gauc": self = .gauc
+      case "loss": self = .loss
+      default:
+        guard let figure = RankingFigure(rawValue: rawValue) else { return nil }
+        self = .ranking(figure)
+      }
+    }
+
+    package var rawValue: String {
+      switch self {
+      case .auc: "auc"
+      case .gauc: "gauc"
+      case .loss: "loss"
+      case .ranking(let figure): figure.rawValue
+      }
+    }
+
+    /// The figure of rankings, if it is one.
+    package var rankingFigure: RankingFigure? {
+      if case .ranking(let figure) = self { figure } else { nil }
+    }
   }
 
   /// What follows from one evaluation.
@@ -16,6 +44,9 @@ package struct BestEpoch: Codable, Equatable, Sendable {
     package let isBest: Bool
     /// As many evaluations as the patience in a row brought nothing better.
     package let shouldStop: Bool
+
+    /// What follows from an epoch that is not evaluated.
+    package static let undecided = Verdict(isBest: false, shouldStop: false)
   }
 
   package let criterion: Criterion
@@ -42,10 +73,13 @@ package struct BestEpoch: Codable, Equatable, Sendable {
   ///
   /// - Parameters:
   ///   - epoch: The epoch's number; later ones are larger.
-  ///   - metrics: Of the validation split.
+  ///   - metrics: Of the labeled rows of the validation split.
+  ///   - ranking: Of its rankings, if the criterion is one of theirs.
   /// - Returns: Whether to keep this model, and whether to stop.
-  package mutating func record(epoch: Int, metrics: LabeledMetrics) -> Verdict {
-    let candidate = finiteValue(of: metrics)
+  package mutating func record(
+    epoch: Int, metrics: LabeledMetrics, ranking: RankingMetrics? = nil
+  ) -> Verdict {
+    let candidate = finiteValue(of: metrics, ranking)
     let isBest = candidate.map(isBetter) ?? false
     if isBest {
       self.epoch = epoch
@@ -57,12 +91,21 @@ package struct BestEpoch: Codable, Equatable, Sendable {
     return Verdict(isBest: isBest, shouldStop: patience.map { sinceBest >= $0 } ?? false)
   }
 
-  private func finiteValue(of metrics: LabeledMetrics) -> Double? {
+  /// Takes in an epoch of a dataset without a validation split: the last one is the best.
+  ///
+  /// - Returns: To keep this model and go on.
+  package mutating func recordUnjudged(epoch: Int) -> Verdict {
+    self.epoch = epoch
+    return Verdict(isBest: true, shouldStop: false)
+  }
+
+  private func finiteValue(of metrics: LabeledMetrics, _ ranking: RankingMetrics?) -> Double? {
     let value =
       switch criterion {
       case .auc: metrics.auc
       case .gauc: metrics.gauc
       case .loss: metrics.logLoss
+      case .ranking(let figure): ranking.flatMap(figure.value)
       }
     return value.flatMap { $0.isFinite ? $0 : nil }
   }

@@ -10,6 +10,10 @@ package struct RankingSums {
   package let cutoffs: [Int]
   package private(set) var users: Int64 = 0
   package private(set) var relevant: Int64 = 0
+  /// Items that relevant ones were ranked among, and those of them with the same score; nothing for
+  /// rankings of all items.
+  package private(set) var candidates: Int64 = 0
+  package private(set) var ties: Int64 = 0
   /// `Σ 1/rank`, then for each cut-off recall, NDCG, hit rate, precision, average precision.
   private(set) var values: [Double]
   /// d(r) at `r`.
@@ -68,4 +72,34 @@ package struct RankingSums {
     users += 1
     self.relevant += Int64(relevant.count)
   }
+
+  /// Adds a case: one relevant item, ranked among candidates that are not relevant.
+  ///
+  /// - Parameters:
+  ///   - rank: From 1: one more than the candidates with a strictly higher score.
+  ///   - candidates: How many there are.
+  ///   - ties: Those of them with the score of the relevant item.
+  /// - Complexity: O(cut-offs); no allocation.
+  package mutating func add(rank: Int, candidates: Int, ties: Int) {
+    precondition(
+      rank >= 1 && rank + ties <= candidates + 1, "a rank is one of the candidates and the item")
+    var slot = 1
+    for cutoff in cutoffs {
+      if rank <= cutoff {
+        values[slot] += 1
+        values[slot + 1] += discounts[rank]
+        values[slot + 2] += 1
+        values[slot + 3] += 1 / Double(cutoff)
+        values[slot + 4] += 1 / Double(rank)
+      }
+      slot += Self.figures
+    }
+    values[0] += 1 / Double(rank)
+    relevant += 1
+    self.candidates += Int64(candidates)
+    self.ties += Int64(ties)
+  }
+
+  /// Adds users whose cases are added one by one.
+  package mutating func add(users: Int) { self.users += Int64(users) }
 }

@@ -1,11 +1,12 @@
-/// The best items of users whose scores are products of vectors, by blocks of matrix products.
+/// The best items of users by blocks of users: whose scores are products of vectors, or are given.
 ///
 ///     score[u, i] = Σ_k user[u, k] · item[i, k]
 ///
 /// `U` users of a block, `I` items, vectors of width `K`, `k` places. Tiles of 128 users by 512
 /// items stay in the second-level cache and are scanned before the next one is made, so no matrix
-/// `(U, I)` ever exists. The shapes of the products depend on `U`, `I` and `K` alone: callers cut
-/// blocks inside a shard, so that scores and rankings do not depend on the number of ranks.
+/// `(U, I)` ever exists. The shapes of the products depend on `U`, `I` and `K` alone, those of tiles
+/// on `U` and `I`: callers cut blocks inside a shard, so that scores and rankings do not depend on
+/// the number of ranks.
 ///
 /// Of equal scores the smaller item id ranks first.
 ///
@@ -14,7 +15,8 @@
 package final class TopKRanking {
   /// The most users of a block.
   package static let blockUsers = 128
-  private static let tileItems = 512
+  /// The most items of a tile.
+  package static let tileItems = 512
 
   /// Ascending item ids of the users of a block.
   ///
@@ -48,11 +50,13 @@ package final class TopKRanking {
   /// user without targets.
   package let firstRanks: AlignedBuffer<Int>
 
+  /// `(U, items)`: the scores of a tile, for the caller to write if they are given.
+  package let tile = AlignedBuffer<Float>(count: blockUsers * tileItems)
+
   private let items: AlignedBuffer<Float>
   private let itemCount: Int
   private let width: Int
   private let selection: TopKSelection
-  private let tile = AlignedBuffer<Float>(count: blockUsers * tileItems)
   /// The best target of each user so far, 0 for none: the word of no item.
   private let targetWords = AlignedBuffer<UInt64>(count: blockUsers)
   private let targetCursors = AlignedBuffer<Int>(count: blockUsers)
@@ -75,7 +79,16 @@ package final class TopKRanking {
     selection = TopKSelection(rows: Self.blockUsers, limit: self.limit)
   }
 
-  /// Ranks the items of the users of a block.
+  /// For scores that are given.
+  ///
+  /// - Parameters:
+  ///   - itemCount: `I`.
+  ///   - limit: `k`, at least 1.
+  package convenience init(itemCount: Int, limit: Int) {
+    self.init(items: AlignedBuffer(count: 0), itemCount: itemCount, width: 0, limit: limit)
+  }
+
+  /// Ranks the items of the users of a block by products of their vectors.
   ///
   /// - Parameters:
   ///   - count: `U`; their vectors are in ``users``.
@@ -85,6 +98,29 @@ package final class TopKRanking {
   /// - Complexity: O(U · I · K) time, twice that when the first target of some user is not among
   ///   the `k` best; no allocation, no communication.
   package func rank(count: Int, excluding excluded: Lists, targets: Lists) -> Int? {
+    rank(count: count, excluding: excluded, targets: targets) { columns in
+      unsafe MatrixProduct.multiply(
+        rows: count, columns: columns.count, inner: width, users.pointer,
+        items.pointer + columns.lowerBound * width, into: tile.pointer, transposeB: true)
+    }
+  }
+
+  /// Ranks the items of the users of a block by scores that are given.
+  ///
+  /// - Parameters:
+  ///   - count: `U`.
+  ///   - excluded: Items that a user must not get.
+  ///   - targets: Items whose first rank is wanted, none of them excluded.
+  ///   - score: Writes the scores `(U, items.count)` of consecutive items into ``tile``; called once
+  ///     for each tile, or twice, with the same items, for the same scores.
+  /// - Returns: The first user with a score that is not a number, `nil` if there is none.
+  /// - Throws: What `score` throws.
+  /// - Complexity: O(U · I) time beside that of `score`; no allocation, no communication.
+  @inline(__always)
+  package func rank(
+    count: Int, excluding excluded: Lists, targets: Lists,
+    scores score: (_ items: Range<Int>) throws -> Void
+  ) rethrows -> Int? {
     precondition(count >= 0 && count <= Self.blockUsers, "a block has at most 128 users")
     selection.clear()
     for user in 0..<count {
@@ -92,7 +128,7 @@ package final class TopKRanking {
       unsafe targetCursors.pointer[user] = 0
     }
     var firstNaN = count
-    forEachTile(of: count) { firstItem, columns in
+    try forEachTile(score) { firstItem, columns in
       for user in 0..<count {
         let scores = unsafe tile.pointer + user * columns
         let areNumbers = unsafe selection.scan(
@@ -112,18 +148,19 @@ package final class TopKRanking {
       unsafe firstRanks.pointer[user] = rank ?? 0
       if rank != nil { unsafe targetWords.pointer[user] = 0 } else { arePlaced = false }
     }
-    if !arePlaced { countBetter(than: count, excluded) }
+    if !arePlaced { try countBetter(than: count, excluded, score) }
     return nil
   }
 
   /// Makes the scores of the block, tile by tile, `(U, columns)` each.
   @inline(__always)
-  private func forEachTile(of count: Int, _ body: (_ firstItem: Int, _ columns: Int) -> Void) {
+  private func forEachTile(
+    _ score: (_ items: Range<Int>) throws -> Void,
+    _ body: (_ firstItem: Int, _ columns: Int) -> Void
+  ) rethrows {
     for firstItem in stride(from: 0, to: itemCount, by: Self.tileItems) {
       let columns = min(Self.tileItems, itemCount - firstItem)
-      unsafe MatrixProduct.multiply(
-        rows: count, columns: columns, inner: width, users.pointer,
-        items.pointer + firstItem * width, into: tile.pointer, transposeB: true)
+      try score(firstItem..<firstItem + columns)
       body(firstItem, columns)
     }
   }
@@ -148,12 +185,15 @@ package final class TopKRanking {
 
   /// Finds the ranks of first targets that are not among the best, from the same scores made
   /// again: keeping them would take memory for all items.
-  private func countBetter(than count: Int, _ excluded: Lists) {
+  private func countBetter(
+    than count: Int, _ excluded: Lists,
+    _ score: (_ items: Range<Int>) throws -> Void
+  ) rethrows {
     for user in 0..<count {
       unsafe targetCursors.pointer[user] = 0
       if unsafe targetWords.pointer[user] != 0 { unsafe firstRanks.pointer[user] = 1 }
     }
-    forEachTile(of: count) { firstItem, columns in
+    try forEachTile(score) { firstItem, columns in
       for user in 0..<count where unsafe targetWords.pointer[user] != 0 {
         unsafe firstRanks.pointer[user] += better(
           than: targetWords.pointer[user], tile.pointer + user * columns, firstItem, columns,

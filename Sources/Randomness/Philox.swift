@@ -19,6 +19,7 @@ package struct Philox: Sendable {
     case synthesis
     case verification
     case dropout
+    case candidates
   }
 
   private let key: SIMD2<UInt32>

@@ -4,12 +4,12 @@ import Fabric
 package import Interactions
 import Kernels
 import Sharding
-import Storage
 
 /// Ranks all items for the users of this rank with a model, and turns rankings into metrics.
 ///
 /// A collective throughout. Every rank holds the vectors of all items while it ranks, sharded or
-/// not: `4 · K` bytes for each, gathered once. Users are ranked where they are.
+/// not: `4 · K` bytes for each, gathered once. Users are ranked where they are. A backbone whose
+/// scores are no products of vectors is asked for the scores of pairs instead; see ``PairScores``.
 @safe
 package final class FullRanker {
   private let model: Model
@@ -36,26 +36,18 @@ package final class FullRanker {
   ///   - cutoffs: The k of the metrics.
   ///   - mask: Items that users must not get again.
   /// - Returns: The metrics over all ranks.
-  /// - Throws: `Failure`: usage when the model's score is no product of vectors or the mask hides
-  ///   the split itself, software when a score is not a number; what the group throws.
+  /// - Throws: `Failure`: usage when the mask hides the split itself, software when a score is not
+  ///   a number; what the group throws.
   /// - Complexity: O(U · I · K / P) time for U users with relevant items and I items, at most twice
-  ///   that; with sharded tables each rank contributes `4 · K` bytes for each item row it owns.
+  ///   that, or as many forward passes of a pair; with sharded tables each rank contributes `4 · K`
+  ///   bytes for each item row it owns.
   package func evaluate(
     _ split: EvaluationSplit, cutoffs: [Int], mask: RankingMask
   ) throws -> RankingMetrics {
-    guard let backbone = model.backbone as? any FactorizedScoring else {
-      throw Failure.usage(
-        "the scores of this backbone are no products of vectors; rank with --protocol labeled")
-    }
-    guard split != .valid || mask != .trainAndValid else {
-      throw Failure.usage(
-        "the mask train,valid hides the rows that valid is judged by; use --mask train")
-    }
+    try requireJudgeable(split, mask)
     let run = context.tree.shards(of: context.group.rank)
     let shards = try run.map { try dataset.shard($0) }
-    let ranking = TopKRanking(
-      items: try itemVectors(backbone), itemCount: model.itemCount, width: backbone.vectorWidth,
-      limit: cutoffs.max() ?? 1)
+    let (source, ranking) = try makeRanking(limit: cutoffs.max() ?? 1)
     var (sums, unrankable): ([RankingSums], UInt32?) = ([], nil)
     for shard in shards {
       let users = RankingShard(
@@ -63,12 +55,13 @@ package final class FullRanker {
       var shardSums = RankingSums(cutoffs: cutoffs)
       for start in stride(from: 0, to: users.users.count, by: TopKRanking.blockUsers) {
         let block = start..<min(start + TopKRanking.blockUsers, users.users.count)
-        let defect = rank(block, of: users, backbone, ranking, into: &shardSums)
+        let defect = try rank(
+          block, of: users, shard: shard.index, source, ranking, into: &shardSums)
         unrankable = unrankable ?? defect
       }
       sums.append(shardSums)
     }
-    try agree(unrankable)
+    try context.refuse(unrankable: unrankable)
     return try FullRanking.metrics(
       sums, cutoffs: cutoffs, tree: context.tree, group: context.group)
   }
@@ -76,23 +69,21 @@ package final class FullRanker {
   /// Ranks a block of users of a shard and adds what comes of it; returns the first user with a
   /// score that is not a number.
   private func rank(
-    _ block: Range<Int>, of users: RankingShard, _ backbone: any FactorizedScoring,
+    _ block: Range<Int>, of users: RankingShard, shard: Int, _ source: ScoreSource,
     _ ranking: TopKRanking, into sums: inout RankingSums
-  ) -> UInt32? {
+  ) throws -> UInt32? {
     for (row, place) in block.enumerated() {
       unsafe userRows.pointer[row] = users.users[place] - UInt32(model.firstUser)
     }
-    unsafe backbone.writeUserVectors(
-      into: ranking.users.pointer, rows: userRows.pointer, count: block.count,
-      of: model.scoredUsers, dense: model.dense.row(0))
     let excluded = gatherMasked(block, of: users)
-    return unsafe users.relevantStarts.withUnsafeBufferPointer { starts in
-      unsafe users.relevant.withUnsafeBufferPointer { relevant in
+    return unsafe try users.relevantStarts.withUnsafeBufferPointer { starts in
+      unsafe try users.relevant.withUnsafeBufferPointer { relevant in
         guard let allStarts = starts.baseAddress, let items = relevant.baseAddress else {
           return nil
         }
         let targets = unsafe TopKRanking.Lists(starts: allStarts + block.lowerBound, items: items)
-        let defect = ranking.rank(count: block.count, excluding: excluded, targets: targets)
+        let defect = try rank(
+          count: block.count, shard: shard, source, ranking, excluding: excluded, targets: targets)
         if let defect { return users.users[block.lowerBound + defect] }
         for (row, place) in block.enumerated() {
           unsafe sums.add(
@@ -106,6 +97,46 @@ package final class FullRanker {
         return nil
       }
     }
+  }
+
+  /// Ranks the items of the users in ``userRows``.
+  private func rank(
+    count: Int, shard: Int, _ source: ScoreSource, _ ranking: TopKRanking,
+    excluding excluded: TopKRanking.Lists, targets: TopKRanking.Lists
+  ) throws -> Int? {
+    switch source {
+    case .products(let backbone):
+      unsafe backbone.writeUserVectors(
+        into: ranking.users.pointer, rows: userRows.pointer, count: count,
+        of: model.scoredUsers, dense: model.dense.row(0))
+      return ranking.rank(count: count, excluding: excluded, targets: targets)
+    case .pairs(let pairs):
+      return try ranking.rank(count: count, excluding: excluded, targets: targets) { items in
+        unsafe try pairs.write(
+          userRows.pointer, count: count, shard: shard, items: items, into: ranking.tile.pointer)
+      }
+    }
+  }
+
+  /// Where scores come from.
+  private enum ScoreSource {
+    case products(any FactorizedScoring)
+    case pairs(PairScores)
+  }
+
+  private func makeRanking(limit: Int) throws -> (ScoreSource, TopKRanking) {
+    guard let backbone = model.backbone as? any FactorizedScoring else {
+      return (
+        .pairs(try PairScores(model: model, context: context)),
+        TopKRanking(itemCount: model.itemCount, limit: limit)
+      )
+    }
+    return (
+      .products(backbone),
+      TopKRanking(
+        items: try itemVectors(backbone), itemCount: model.itemCount,
+        width: backbone.vectorWidth, limit: limit)
+    )
   }
 
   /// The masked items of a block of users; valid until the next call.
@@ -144,17 +175,5 @@ package final class FullRanker {
       parts)
     withExtendedLifetime(own) {}
     return all
-  }
-
-  /// Ends the evaluation on all ranks alike when some rank has a score that is not a number.
-  private func agree(_ unrankable: UInt32?) throws {
-    // The smallest user is the largest code, and no user is 0.
-    var codes: [Int64] = [unrankable.map { Int64(UInt32.max) + 1 - Int64($0) } ?? 0]
-    unsafe try codes.withUnsafeMutableBufferPointer { unsafe try context.group.maximum($0) }
-    guard codes[0] > 0 else { return }
-    let user = Int(Int64(UInt32.max) + 1 - codes[0])
-    throw Failure.software(
-      "a score of the user with dense id \(user) is not a number; the model has diverged: "
-        + "try a smaller rate")
   }
 }

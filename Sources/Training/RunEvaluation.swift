@@ -79,6 +79,39 @@ package final class RunEvaluation {
       .evaluate(split, cutoffs: cutoffs, mask: mask)
   }
 
+  /// The metrics of every relevant item of a split among drawn candidates, the same for every number
+  /// of ranks.
+  ///
+  /// - Parameters:
+  ///   - split: Its positive rows are relevant.
+  ///   - cutoffs: The k of the metrics.
+  ///   - mask: Items that are neither relevant nor candidates.
+  ///   - sampling: How candidates are drawn.
+  /// - Returns: The metrics over all ranks.
+  /// - Throws: As ``CandidateRanker/evaluate(_:cutoffs:mask:sampling:)``.
+  package func ranking(
+    of split: EvaluationSplit, cutoffs: [Int], mask: RankingMask, sampling: CandidateSampling
+  ) throws -> RankingMetrics {
+    try candidateRanker.evaluate(split, cutoffs: cutoffs, mask: mask, sampling: sampling)
+  }
+
+  /// The metrics of the cases of a file of candidate lists, the same for every number of ranks.
+  ///
+  /// - Parameters:
+  ///   - path: The file.
+  ///   - cutoffs: The k of the metrics.
+  /// - Returns: The metrics over all ranks.
+  /// - Throws: As ``ListedCases/read(_:dataset:context:)`` and
+  ///   ``CandidateRanker/evaluate(_:cutoffs:)``.
+  package func ranking(ofLists path: String, cutoffs: [Int]) throws -> RankingMetrics {
+    try candidateRanker.evaluate(
+      try ListedCases.read(path, dataset: dataset, context: context), cutoffs: cutoffs)
+  }
+
+  private var candidateRanker: CandidateRanker {
+    CandidateRanker(scorer: scorer, dataset: dataset, context: context)
+  }
+
   /// How well the model labels unlabeled pairs, against a log that knows their labels.
   ///
   /// - Parameter path: Rows of user, item and label; a rating of at least ½ is positive.

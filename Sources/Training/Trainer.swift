@@ -38,7 +38,7 @@ package final class Trainer {
   private let context: JobContext
   private let model: Model
   private let loader: BatchLoader
-  private let scorer: Scorer
+  private let evaluator: EpochEvaluator
   private let store: CheckpointStore
   private let checkpoints: CheckpointWriter
   private let clock: PhaseClock
@@ -80,8 +80,9 @@ package final class Trainer {
     model = try Model(configuration, dataset: dataset, context: context, backbone: backbone)
     try initial?.join(into: model)
     loader = try BatchLoader(configuration, dataset: dataset, context: context)
-    scorer = Scorer(model: model, dataset: dataset, context: context)
     clock = context.clock
+    evaluator = try EpochEvaluator(
+      configuration, model: model, dataset: dataset, context: context)
     store = CheckpointStore(directory: run.checkpointsPath, keep: configuration.keep)
     checkpoints = CheckpointWriter(
       store: store, model: model, metadata: Self.metadata(of: configuration), group: group)
@@ -171,6 +172,9 @@ package final class Trainer {
       \(dataset.trainRows) labeled rows, \(dataset.users) users, \(dataset.items) items, \
       \(loader.stepCount) steps per epoch, \(group.size) of at most \(dataset.shardCount) ranks
       """)
+    if dataset.validRows == 0 {
+      surroundings.log.notice("no rows of valid to choose by: the last epoch counts as the best")
+    }
   }
 
   /// Refuses to go on with a run under options that would have made another one.
@@ -237,34 +241,52 @@ package final class Trainer {
 
   /// Evaluates, keeps the best model, writes a checkpoint and the records.
   private func finishEpoch() throws {
-    let metrics = try evaluate(.valid)
-    let verdict = try decide(metrics)
+    let epoch = state.epoch + 1
+    let isDue = evaluator.isDue(epoch)
+    clock.start()
+    let valid = isDue && dataset.validRows > 0 ? try evaluator.valid() : nil
+    let test = isDue && configuration.reportTest != nil ? try evaluator.test() : nil
+    clock.lap(.evaluate)
+    let verdict = try decide(valid)
     let record = EpochRecord(
-      epoch: state.epoch + 1, step: state.number,
+      epoch: epoch, step: state.number,
       labeledLoss: state.labeledRows > 0 ? state.labeledLoss / Double(state.labeledRows) : nil,
       unlabeledLoss: state.unlabeledRows > 0
         ? state.unlabeledLoss / Double(state.unlabeledRows) : nil,
-      decisions: state.epochDecisions, valid: ReportedMetrics(metrics), isBest: verdict.isBest,
-      time: Date().timeIntervalSince1970, rowsPerSecond: state.rowsPerSecond)
+      decisions: state.epochDecisions, valid: valid?.reported, test: test?.reported,
+      isBest: verdict.isBest, time: Date().timeIntervalSince1970,
+      rowsPerSecond: state.rowsPerSecond)
     state.history.append(record)
+    let isLast = verdict.shouldStop || epoch >= configuration.epochs
+    let isSaving = isLast || epoch % configuration.checkpointEpochs == 0
     state.beginNextEpoch()
     state.isFinished = verdict.shouldStop
-    let isLast = state.isFinished || state.epoch >= configuration.epochs
-    if isLast || state.epoch % configuration.checkpointEpochs == 0 {
+    if isSaving {
       try saveCheckpoint(best: verdict.isBest ? record : nil)
-    } else if verdict.isBest {
+    } else if verdict.isBest && dataset.validRows > 0 {
+      // Without rows to choose by every epoch is the best so far: only those that are published.
       try stageBest(record)
     }
     guard group.rank == 0 else { return }
     try run.writeMetrics(state.history)
     try events?.append(record.scalars, step: record.step, time: record.time)
-    surroundings.log.info("\(record.line(of: configuration.epochs, rows: loader.rowCount))")
+    let line = record.line(
+      of: configuration.epochs, rows: loader.rowCount, select: configuration.select)
+    surroundings.log.info("\(line)")
   }
 
   /// Rank 0 judges the epoch and tells the others.
-  private func decide(_ metrics: LabeledMetrics) throws -> BestEpoch.Verdict {
+  private func decide(_ valid: EpochEvaluator.Figures?) throws -> BestEpoch.Verdict {
     // Every rank holds the same metrics and so the same state; what rank 0 says still decides.
-    let verdict = state.best.record(epoch: state.epoch + 1, metrics: metrics)
+    let verdict =
+      if let valid {
+        state.best.record(
+          epoch: state.epoch + 1, metrics: valid.labeled, ranking: valid.ranking?.metrics)
+      } else if dataset.validRows == 0 {
+        state.best.recordUnjudged(epoch: state.epoch + 1)
+      } else {
+        BestEpoch.Verdict.undecided
+      }
     var told: [Int64] = [verdict.isBest ? 1 : 0, verdict.shouldStop ? 1 : 0]
     unsafe try told.withUnsafeMutableBytes { unsafe try group.broadcast($0, from: 0) }
     guard told == [verdict.isBest ? 1 : 0, verdict.shouldStop ? 1 : 0] else {
@@ -272,12 +294,6 @@ package final class Trainer {
         "rank \(group.rank) and rank 0 disagree about epoch \(state.epoch + 1): ranks diverged")
     }
     return verdict
-  }
-
-  private func evaluate(_ split: EvaluationSplit) throws -> LabeledMetrics {
-    clock.start()
-    defer { clock.lap(.evaluate) }
-    return try scorer.evaluate(split)
   }
 
   /// - Parameter best: The epoch that has just become the best one.
@@ -326,21 +342,23 @@ package final class Trainer {
     }
     try model.readParameters(from: best.model)
     clock.lap(.checkpoint)
-    let test = ReportedMetrics(try evaluate(.test))
+    let bestEpoch = state.best.epoch ?? state.history.count
+    // The same model had these figures at the end of its epoch, if that was evaluated.
+    let valid = try state.history[bestEpoch - 1].valid ?? evaluator.valid().reported
+    let test = try evaluator.test().reported
+    clock.lap(.evaluate)
     // Each rank has a clock of its own; the result is the same on all.
     unsafe try withUnsafeMutableBytes(of: &state.seconds) {
       unsafe try group.broadcast($0, from: 0)
     }
     state.phases += clock.take()
     try state.phases.takeThoseOfRankZero(group)
-    let bestEpoch = state.best.epoch ?? state.history.count
     let result = TrainingResult(
       method: configuration.method.rawValue, backbone: configuration.backbone.rawValue,
       seed: configuration.seed, ranks: group.size, bestEpoch: bestEpoch,
       epochs: state.history.count, steps: state.number, rowsPerSecond: state.rowsPerSecond,
-      seconds: state.seconds, phases: state.phases,
-      // The same model had these figures at the end of its epoch.
-      valid: state.history[bestEpoch - 1].valid, test: test, decisions: state.decisions,
+      seconds: state.seconds, phases: state.phases, valid: valid, test: test,
+      decisions: state.decisions,
       modelSHA256: best.modelSHA256, datasetFingerprint: dataset.fingerprint,
       version: surroundings.environment.version)
     if group.rank == 0 { try run.write(result, to: run.resultPath) }

@@ -72,6 +72,26 @@ package enum OutputWeights: String, Codable, Sendable, CaseIterable {
   case ones
 }
 
+/// How the figure of rankings is computed that chooses the best epoch.
+package enum SelectionProtocol: String, Codable, Sendable, CaseIterable {
+  /// Rankings of all items.
+  case full
+  /// Every relevant item among drawn candidates.
+  case sampled
+}
+
+/// What of the test split is reported while training goes on.
+package enum TestReport: String, Codable, Sendable, CaseIterable {
+  /// The labeled rows.
+  case labeled
+  /// Beside them rankings of all items.
+  case full
+  /// Beside them every relevant item among drawn candidates.
+  case sampled
+  /// Beside them cases among listed candidates.
+  case lists
+}
+
 /// Everything that decides a training run, resolved.
 ///
 /// The property names are the long options of `inverse train` in camel case.
@@ -92,9 +112,17 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// `B`, labeled rows per step over all ranks.
   package var batch = 1024
   package var epochs = 20
-  /// Epochs without a better one before the run stops; 0 never stops early.
+  /// Evaluations without a better one before the run stops; 0 never stops early.
   package var patience = 5
   package var select = BestEpoch.Criterion.auc
+  /// For figures of rankings.
+  package var selectProtocol = SelectionProtocol.full
+  /// Epochs between evaluations.
+  package var evaluateEvery = 1
+  /// `nil` for nothing before the end.
+  package var reportTest: TestReport?
+  /// The file of the candidates of `TestReport.lists`.
+  package var lists: String?
   package var optimizer = OptimizerName.adam
   /// β.
   package var rate = 0.002
@@ -128,6 +156,9 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   package init() {}
 
+  /// The most places of a ranking: the memory of a rank grows by 2.5 KiB for each.
+  package static let mostPlaces = 10_000
+
   /// Refuses values that cannot be meant.
   ///
   /// - Throws: `Failure` of kind usage, naming the option, its value and what it may be.
@@ -142,6 +173,15 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     try require((1...1 << 24).contains(batch), "batch", batch, "in 1 ... 16777216")
     try require((1...1 << 20).contains(epochs), "epochs", epochs, "in 1 ... 1048576")
     try require(patience >= 0, "patience", patience, "at least 0")
+    try require(
+      (1...epochs).contains(evaluateEvery), "evaluate-every", evaluateEvery,
+      "at least 1 and at most the epochs, \(epochs)")
+    try require(
+      select.rankingFigure?.cutoff ?? 1 <= TrainingConfiguration.mostPlaces, "select",
+      select.rawValue, "at most @\(TrainingConfiguration.mostPlaces)")
+    guard (reportTest == .lists) == (lists != nil) else {
+      throw .usage("--lists FILE and --report-test lists belong together: give both or none")
+    }
     try require(rate > 0 && rate.isFinite, "rate", rate, "a positive number")
     try require(
       weightDecay >= 0 && weightDecay.isFinite, "weight-decay", weightDecay,
@@ -182,6 +222,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
       ("dropout", "\(dropout)"),
       ("initialize-from", initialModels?.joined(separator: ",") ?? "none"),
       ("batch", "\(batch)"), ("select", select.rawValue),
+      ("select-protocol", selectProtocol.rawValue), ("evaluate-every", "\(evaluateEvery)"),
       ("optimizer", optimizer.rawValue), ("rate", "\(rate)"), ("weight-decay", "\(weightDecay)"),
       ("unlabeled-per-labeled", "\(unlabeledPerLabeled)"),
       ("unlabeled-weight", "\(unlabeledWeight)"), ("unlabeled-source", unlabeledSource.rawValue),

@@ -19,6 +19,15 @@ package struct DecisionCounts: Codable, Equatable, Sendable {
   }
 }
 
+/// The figures of rankings as they stand in `metrics.jsonl` and `result.json`.
+package struct ReportedRanking: Codable, Equatable, Sendable {
+  /// `full`, `sampled` or `lists`.
+  package var `protocol`: String
+  /// Items that users could not get again; `nil` for listed candidates.
+  package var mask: String?
+  package var metrics: RankingMetrics
+}
+
 /// The figures of one split as they stand in `metrics.jsonl` and `result.json`.
 package struct ReportedMetrics: Codable, Equatable, Sendable {
   package var auc: Double?
@@ -28,14 +37,17 @@ package struct ReportedMetrics: Codable, Equatable, Sendable {
   package var mrr: Double?
   package var users: Int
   package var rows: Int
+  /// Of rankings, if they were asked for.
+  package var ranking: ReportedRanking?
 
   private enum CodingKeys: String, CodingKey {
-    case auc, gauc, mrr, users, rows
+    case auc, gauc, mrr, users, rows, ranking
     case logLoss = "log_loss"
     case ndcgAt10 = "ndcg@10"
   }
 
-  package init(_ metrics: LabeledMetrics) {
+  package init(_ metrics: LabeledMetrics, ranking: ReportedRanking? = nil) {
+    self.ranking = ranking
     auc = metrics.auc
     gauc = metrics.gauc
     logLoss = metrics.logLoss
@@ -55,6 +67,7 @@ package struct ReportedMetrics: Codable, Equatable, Sendable {
     try container.encode(mrr, forKey: .mrr)
     try container.encode(users, forKey: .users)
     try container.encode(rows, forKey: .rows)
+    try container.encodeIfPresent(ranking, forKey: .ranking)
   }
 }
 
@@ -69,7 +82,10 @@ package struct EpochRecord: Codable, Equatable, Sendable {
   /// Mean over unlabeled rows; `nil` for methods without.
   package var unlabeledLoss: Double?
   package var decisions: DecisionCounts
-  package var valid: ReportedMetrics
+  /// `nil` when the epoch was not evaluated or the dataset has no valid rows.
+  package var valid: ReportedMetrics?
+  /// `nil` unless it was asked for; decides nothing.
+  package var test: ReportedMetrics?
   package var isBest: Bool
   /// Seconds since 1970 at the end of the epoch.
   package var time: Double
@@ -77,7 +93,7 @@ package struct EpochRecord: Codable, Equatable, Sendable {
   package var rowsPerSecond: Double
 
   private enum CodingKeys: String, CodingKey {
-    case epoch, step, decisions, valid, time
+    case epoch, step, decisions, valid, test, time
     case labeledLoss = "labeled_loss"
     case unlabeledLoss = "unlabeled_loss"
     case isBest = "is_best"

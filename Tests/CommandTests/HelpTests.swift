@@ -49,13 +49,21 @@ struct Help {
       "train",
       [
         "output", "method", "backbone", "factors", "biases", "batch", "epochs", "patience",
-        "select", "optimizer", "rate", "weight-decay", "row-decay", "unlabeled-per-labeled",
+        "select", "select-protocol", "evaluate-every", "report-test", "lists", "layers", "dropout",
+        "initialize-from", "optimizer", "rate", "weight-decay", "row-decay",
+        "unlabeled-per-labeled",
         "unlabeled-weight", "unlabeled-source", "inner-rate", "inner-step", "inner-share",
         "drop-rate", "drop-steps", "reweight-power", "output-weights", "initial-deviation",
         "tables", "reduction", "checkpoint-every", "checkpoint-epochs", "keep", "seed", "resume",
       ]
     ),
-    ("evaluate", ["split", "protocol", "top-k", "mask", "dataset", "truth", "json"]),
+    (
+      "evaluate",
+      [
+        "split", "protocol", "top-k", "mask", "candidates", "candidate-seed", "lists", "dataset",
+        "truth", "json",
+      ]
+    ),
   ]
 
   @Test(arguments: options)
@@ -72,6 +80,7 @@ struct Help {
     let help = try Help(command)
     let files: Set = [
       "output", "config", "train", "valid", "test", "interactions", "truth", "dataset",
+      "lists",
     ]
     for (name, entry) in help.entries where entry.contains("--\(name) <") {
       if !files.contains(name) { #expect(entry.contains("default: "), "\(entry)") }
@@ -89,12 +98,16 @@ struct Help {
     ("backbone", "train", "values: gmf; default: gmf"),
     ("optimizer", "train", "values: adam, adagrad, rowwise-adagrad, sgd; default: adam"),
     ("batch", "train", "<rows> Labeled rows per step, over all ranks. (default: 1024)"),
-    ("patience", "train", "<epochs>"),
+    ("patience", "train", "<n> Evaluations without a better one"),
     ("checkpoint-every", "train", "<steps>"),
     ("reduction", "train", "values: ordered, native; default: ordered"),
     ("tables", "train", "values: replicated, sharded; default: replicated"),
     ("split", "evaluate", "values: valid, test; default: test"),
-    ("protocol", "evaluate", "values: labeled, full; default: labeled"),
+    ("protocol", "evaluate", "values: labeled, full, sampled, lists; default: labeled"),
+    ("candidates", "evaluate", "default: 100"),
+    ("select", "train", "recall@k, ndcg@k, hit-rate@k, precision@k, map@k, mrr. (default: auc)"),
+    ("select-protocol", "train", "values: full, sampled; default: full"),
+    ("evaluate-every", "train", "<epochs>"),
     ("mask", "evaluate", "default: train; for test train,valid"),
   ])
   func unitsValuesAndDefaultsAreNamed(option: String, command: String, text: String) throws {
@@ -163,6 +176,9 @@ struct Help {
     (["train", "x", "--output", "y", "--factors", "0"], "--factors 0: must be in 1 ... 4096"),
     (["train", "x", "--output", "y", "--keep", "0"], "--keep 0: must be at least 1"),
     (["train", "x", "--output", "y", "--inner-share", "1.5"], "--inner-share 1.5: must be in 0"),
+    (["train", "x", "--output", "y", "--select", "recall"], "'recall' is invalid for '--select"),
+    (["train", "x", "--output", "y", "--evaluate-every", "0"], "--evaluate-every 0: must be"),
+    (["train", "x", "--output", "y", "--report-test", "lists"], "--lists FILE and --report-test"),
     (["train", "x", "--output", "y", "z"], "Unexpected argument 'z'"),
     (["evaluate", "x", "--bogus"], "Unknown option '--bogus'"),
     (["evaluate", "x", "--split", "train"], "'train' is invalid for '--split <split>'"),

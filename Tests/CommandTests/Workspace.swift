@@ -40,6 +40,18 @@ struct Workspace {
       ] + more)
   }
 
+  /// Candidate lists: each positive row of test among some items of the feed.
+  func lists() throws -> String {
+    let lines = try text("\(feed)/test.tsv").split(separator: "\n").map {
+      $0.split(separator: "\t")
+    }
+    let items = lines.prefix(12).map { $0[1] }
+    let cases = lines.filter { $0.count > 2 && $0[2] == "5" }.map { line in
+      "(\(line[0]),\(line[1]))\t" + items.joined(separator: "\t") + "\n"
+    }
+    return try write(cases.joined(), to: "\(path)/lists")
+  }
+
   /// What to pass to train into the run `name`.
   func training(_ name: String, _ more: [String] = []) -> [String] {
     ["train", data, "--output", "\(path)/\(name)", "--batch", "256", "--epochs", "3"] + more

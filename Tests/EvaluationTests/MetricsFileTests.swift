@@ -38,6 +38,50 @@ import Testing
   }
 }
 
+@Suite struct RankingFigureTests {
+  @Test(arguments: ["recall@20", "ndcg@10", "hit-rate@1", "precision@5", "map@100", "mrr"])
+  func namesComeBack(name: String) {
+    #expect(RankingFigure(rawValue: name)?.rawValue == name)
+    #expect(BestEpoch.Criterion(rawValue: name)?.rawValue == name)
+    #expect(BestEpoch.Criterion(rawValue: name)?.rankingFigure?.rawValue == name)
+  }
+
+  @Test(arguments: [
+    "", "recall", "recall@", "recall@0", "recall@-1", "recall@5@5", "recall@05", "mrr@5", "hits@5",
+    "hit_rate@5", "@5", "recall@+5",
+  ])
+  func otherNamesAreRefused(name: String) {
+    #expect(RankingFigure(rawValue: name) == nil)
+    #expect(BestEpoch.Criterion(rawValue: name) == nil)
+  }
+
+  @Test func figuresAreThoseOfTheirNames() {
+    let metrics = RankingMetrics(
+      figures: [
+        5: RankingMetrics.Figures(
+          recall: 1, ndcg: 2, hitRate: 3, precision: 4, averagePrecision: 5)
+      ], mrr: 6, users: 1, relevant: 1)
+    let names = ["recall@5", "ndcg@5", "hit-rate@5", "precision@5", "map@5", "mrr", "recall@6"]
+    #expect(
+      names.map { RankingFigure(rawValue: $0).flatMap { $0.value(of: metrics) } }
+        == [1, 2, 3, 4, 5, 6, nil])
+  }
+
+  /// Every figure of every cut-off survives its file, undefined ones too.
+  @Test func rankingsComeBackFromTheirFile() throws {
+    let figures = RankingMetrics.Figures(
+      recall: 1.0 / 3, ndcg: 0.1 + 0.2, hitRate: 1, precision: 1e-9, averagePrecision: 2.0 / 7)
+    for metrics in [
+      RankingMetrics(figures: [3: figures, 20: figures], mrr: 1.0 / 7, users: 2, relevant: 5),
+      RankingMetrics(
+        figures: [1: figures], mrr: nil, users: 2, relevant: 5, candidates: 500, ties: 0),
+    ] {
+      let data = try JSONEncoder().encode(metrics)
+      #expect(try JSONDecoder().decode(RankingMetrics.self, from: data) == metrics)
+    }
+  }
+}
+
 @Suite struct BestEpochTests {
   private func metrics(auc: Double? = nil, gauc: Double? = nil, loss: Double? = nil)
     -> LabeledMetrics
@@ -46,10 +90,35 @@ import Testing
       auc: auc, gauc: gauc, logLoss: loss, ndcg: [:], mrr: nil, users: 0, rows: 0, positives: 0)
   }
 
+  @Test func aFigureOfRankingsDecides() throws {
+    func ranking(_ ndcg: Double) -> RankingMetrics {
+      let figures = RankingMetrics.Figures(
+        recall: 1 - ndcg, ndcg: ndcg, hitRate: 0, precision: 0, averagePrecision: 0)
+      return RankingMetrics(figures: [10: figures], mrr: 0, users: 1, relevant: 1)
+    }
+    let figure = try #require(RankingFigure(rawValue: "ndcg@10"))
+    var best = BestEpoch(criterion: .ranking(figure), patience: 2)
+    #expect(best.record(epoch: 1, metrics: metrics(auc: 0.9), ranking: ranking(0.2)).isBest)
+    #expect(best.record(epoch: 2, metrics: metrics(auc: 0.1), ranking: ranking(0.3)).isBest)
+    #expect(!best.record(epoch: 3, metrics: metrics(auc: 1), ranking: ranking(0.3)).isBest)
+    // Without rankings the figure is undefined.
+    #expect(best.record(epoch: 4, metrics: metrics(auc: 1)).shouldStop)
+    #expect(best.epoch == 2 && best.value == 0.3)
+  }
+
+  @Test func withoutRowsToChooseByTheLastEpochIsTheBest() {
+    var best = BestEpoch(criterion: .auc, patience: 1)
+    for epoch in 1...5 {
+      let verdict = best.recordUnjudged(epoch: epoch)
+      #expect(verdict.isBest && !verdict.shouldStop)
+      #expect(best.epoch == epoch && best.value == nil)
+    }
+  }
+
   @Test func eachCriterionLooksAtItsFigure() {
     let first = metrics(auc: 0.5, gauc: 0.9, loss: 0.2)
     let second = metrics(auc: 0.6, gauc: 0.8, loss: 0.1)
-    let winners = BestEpoch.Criterion.allCases.map { criterion in
+    let winners = [BestEpoch.Criterion.auc, .gauc, .loss].map { criterion in
       var best = BestEpoch(criterion: criterion)
       _ = best.record(epoch: 1, metrics: first)
       _ = best.record(epoch: 2, metrics: second)

@@ -19,7 +19,7 @@ import Training
     return Float(draws.integer(below: 5) - 2)
   }
 
-  private static func fill(_ model: Model) {
+  static func fill(_ model: Model) {
     func fill(_ table: RowTable, _ seed: Int, firstRow: Int) {
       for row in table.held {
         for column in 0..<factors {
@@ -34,14 +34,14 @@ import Training
     unsafe model.dense.row(0)[model.users.layout.stride] = value(3, 0, 50)
   }
 
-  private static func score(_ user: Int, _ item: Int) -> Float {
+  static func score(_ user: Int, _ item: Int) -> Float {
     let product = (0..<factors).reduce(Float(0)) {
       $0 + value(3, 0, $1) * value(1, user, $1) * value(2, item, $1)
     }
     return product + value(1, user, 50) + value(2, item, 50) + value(3, 0, 50)
   }
 
-  private static func configuration(_ tables: TablePlacement) -> TrainingConfiguration {
+  static func configuration(_ tables: TablePlacement) -> TrainingConfiguration {
     .brief(.bce) {
       $0.factors = factors
       $0.biases = true
@@ -52,17 +52,19 @@ import Training
   /// What every rank gets.
   private static func evaluate(
     _ dataset: Dataset, ranks: Int, _ split: EvaluationSplit, _ mask: RankingMask,
-    cutoffs: [Int], tables: TablePlacement = .replicated,
+    cutoffs: [Int], tables: TablePlacement = .replicated, isOneMachine: Bool = true,
+    backbone: (@Sendable () -> any Backbone)? = nil,
     change: @escaping @Sendable (Model) -> Void = { _ in }
   ) throws -> [RankingMetrics] {
     MatrixProduct.useOneThread()
-    return try LocalGroup.run(ranks: ranks) { group in
+    return try LocalGroup.run(ranks: ranks, ranksPerMachine: isOneMachine ? nil : 1) { group in
       let tree = ShardTree(shardCount: dataset.shardCount, rankCount: ranks)
       let configuration = configuration(tables)
       let context = JobContext(group: group, tree: tree, configuration: configuration)
-      let model = try Model(configuration, dataset: dataset, context: context)
+      let model = try Model(
+        configuration, dataset: dataset, context: context, backbone: backbone?())
       try model.rewrite {
-        fill(model)
+        if backbone == nil || model.backbone is PlainFactorization { fill(model) }
         change(model)
       }
       return try FullRanker(model: model, dataset: dataset, context: context)
@@ -165,6 +167,40 @@ import Training
     }
   }
 
+  /// Scores of pairs give the figures of products where both are exact, wherever the rows are.
+  @Test(arguments: TablePlacement.allCases, [true, false])
+  func scoresNeedNotBeProducts(tables: TablePlacement, isOneMachine: Bool) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven(withOmnivore: true).prepare(in: directory)
+    let products = try Self.evaluate(
+      dataset, ranks: 1, .test, .trainAndValid, cutoffs: [3, 10])[0]
+    for ranks in [1, 2, 3, 4, 8] {
+      let all = try Self.evaluate(
+        dataset, ranks: ranks, .test, .trainAndValid, cutoffs: [3, 10], tables: tables,
+        isOneMachine: isOneMachine,
+        backbone: { PlainFactorization(factors: Self.factors, hasBiases: true) })
+      #expect(all == [RankingMetrics](repeating: products, count: ranks), "\(ranks) ranks")
+    }
+  }
+
+  /// Dense layers round by the shape of their products, which no number of ranks may change.
+  @Test(arguments: TablePlacement.allCases)
+  func layersAreRankedTheSameOnAnyRanks(tables: TablePlacement) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    func evaluate(_ ranks: Int) throws -> [RankingMetrics] {
+      try Self.evaluate(
+        dataset, ranks: ranks, .test, .train, cutoffs: [1, 3, 10], tables: tables,
+        isOneMachine: false, backbone: { Perceptron(factors: 8, hidden: 16) })
+    }
+    let alone = try evaluate(1)[0]
+    #expect(alone.users > 10)
+    #expect(try #require(alone.mrr) > 0)
+    for ranks in [2, 3, 4] {
+      #expect(try evaluate(ranks) == [RankingMetrics](repeating: alone, count: ranks))
+    }
+  }
+
   /// A row of one rank that is not a number ends the evaluation of all ranks with the same words.
   @Test func scoresThatAreNoNumbersAreRefusedOnAllRanks() throws {
     let directory = try TemporaryDirectory()
@@ -205,25 +241,18 @@ import Training
     let tree = ShardTree(shardCount: dataset.shardCount, rankCount: 1)
     let configuration = Self.configuration(.replicated)
     let context = JobContext(group: SoloGroup(), tree: tree, configuration: configuration)
-    func refusal(
-      _ backbone: (any Backbone)?, _ split: EvaluationSplit, _ mask: RankingMask
-    ) throws -> Failure? {
-      let model = try Model(
-        configuration, dataset: dataset, context: context, backbone: backbone)
+    func refusal(_ split: EvaluationSplit, _ mask: RankingMask) throws -> Failure? {
+      let model = try Model(configuration, dataset: dataset, context: context)
       return failure {
         _ = try FullRanker(model: model, dataset: dataset, context: context)
           .evaluate(split, cutoffs: [5], mask: mask)
       }
     }
     #expect(
-      try refusal(Perceptron(factors: 8, hidden: 8), .test, .train)
-        == .usage(
-          "the scores of this backbone are no products of vectors; rank with --protocol labeled"))
-    #expect(
-      try refusal(nil, .valid, .trainAndValid)
+      try refusal(.valid, .trainAndValid)
         == .usage(
           "the mask train,valid hides the rows that valid is judged by; use --mask train"))
-    #expect(try refusal(nil, .valid, .train) == nil)
+    #expect(try refusal(.valid, .train) == nil)
   }
 
   /// The best model of a run, wherever its rows live.

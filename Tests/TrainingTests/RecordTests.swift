@@ -195,7 +195,7 @@ import Training
     _ = state.best.record(epoch: 1, metrics: metrics)
     var written = state
     // What is infinite has no form in JSON and is left undefined.
-    written.history[0].valid.logLoss = nil
+    written.history[0].valid?.logLoss = nil
     let bytes = try RunDirectory.encode(state, pretty: true)
     let read: TrainingState = try RunDirectory.decode(bytes, "state.json")
     #expect(read == written)

@@ -7,7 +7,6 @@ import Storage
 import Training
 
 extension EvaluationSplit: ExpressibleByArgument {}
-extension RankingMask: ExpressibleByArgument {}
 
 /// What a model is evaluated by.
 enum EvaluationProtocol: String, CaseIterable, ExpressibleByArgument {
@@ -15,6 +14,10 @@ enum EvaluationProtocol: String, CaseIterable, ExpressibleByArgument {
   case labeled
   /// Rankings of all items.
   case full
+  /// Every relevant item among drawn candidates.
+  case sampled
+  /// Cases among listed candidates.
+  case lists
 }
 
 struct Evaluate: ParsableCommand {
@@ -32,9 +35,17 @@ struct Evaluate: ParsableCommand {
       MRR. Masked items are left out of the rankings. Of equal scores the item known first to the \
       dataset comes first.
 
+      With the protocols sampled and lists, the same figures over cases: one relevant item each, \
+      ranked among candidates, of which those with a strictly higher score come first. Sampled \
+      draws candidates for every positive row of the split from the items that are neither \
+      masked nor relevant; lists takes them from a file of lines (user,item), candidate, \
+      candidate and so on, separated by tabs.
+
       Example:
         inverse evaluate run --split test --top-k 10,20
         inverse evaluate run --protocol full --top-k 20,50 --mask train,valid
+        inverse evaluate run --protocol sampled --candidates 100
+        inverse evaluate run --protocol lists --lists test.negative
       """)
 
   @Argument(help: ArgumentHelp("A run directory made by train.", valueName: "run"))
@@ -43,7 +54,8 @@ struct Evaluate: ParsableCommand {
   var split = EvaluationSplit.test
   @Option(
     help: ArgumentHelp(
-      "Judge by the labeled rows of the split, or by a full ranking of all items.",
+      "Judge by the labeled rows of the split, by rankings of all items, or of one relevant item "
+        + "among sampled or listed candidates.",
       valueName: "protocol"))
   var `protocol` = EvaluationProtocol.labeled
   @Option(
@@ -51,11 +63,7 @@ struct Evaluate: ParsableCommand {
       "Cut-offs of NDCG and of the other figures with an @k, separated by commas.",
       valueName: "k,k"))
   var topK = "10"
-  @Option(
-    help: ArgumentHelp(
-      "Items left out of a full ranking: those met in training, also those of valid, or none. "
-        + "(default: train; for test train,valid)", valueName: "splits"))
-  var mask: RankingMask?
+  @OptionGroup var ranking: RankingOptions
   @Option(
     help: ArgumentHelp(
       "The dataset, if it is no longer where the run was started.", valueName: "dataset"))
@@ -76,9 +84,11 @@ struct Evaluate: ParsableCommand {
       let log = Logger(label: "inverse") { _ in RankLogHandler(rank: group.rank) }
       let evaluation = try RunEvaluation(
         RunDirectory(runDirectory), dataset: dataset, group: group, warn: { log.warning("\($0)") })
-      switch `protocol` {
-      case .labeled: try reportLabeled(evaluation, cutoffs, isFirst: group.rank == 0)
-      case .full: try reportRanking(evaluation, cutoffs, isFirst: group.rank == 0)
+      if `protocol` == .labeled {
+        try reportLabeled(evaluation, cutoffs, isFirst: group.rank == 0)
+      } else {
+        let report = try ranking.report(evaluation, `protocol`, split, cutoffs)
+        if group.rank == 0 { print(json ? try report.json() : report.table(cutoffs).description) }
       }
     }
   }
@@ -97,37 +107,18 @@ struct Evaluate: ParsableCommand {
     }
   }
 
-  private func reportRanking(
-    _ evaluation: RunEvaluation, _ cutoffs: [Int], isFirst: Bool
-  ) throws {
-    let mask = mask ?? (split == .test ? .trainAndValid : .train)
-    let metrics = try evaluation.ranking(of: split, cutoffs: cutoffs, mask: mask)
-    guard isFirst else { return }
-    let report = RankingReport(
-      split: split.rawValue, mask: mask.rawValue, metrics: metrics,
-      modelSHA256: evaluation.modelSHA256)
-    print(json ? try report.json() : report.table(cutoffs).description)
-  }
-
-  /// The most places of a full ranking: the memory of a rank grows by 2.5 KiB for each.
-  private static let mostPlaces = 10_000
-
   /// Refuses options that mean nothing together.
   private func checkProtocol(_ cutoffs: [Int]) throws(Failure) {
-    guard `protocol` == .full else {
-      guard mask == nil else {
-        throw .usage("--mask is about rankings of all items; add --protocol full")
-      }
-      return
-    }
+    try ranking.check(`protocol`, split)
+    guard `protocol` != .labeled else { return }
     guard truth == nil else {
-      throw .usage("--truth judges labels, not rankings; leave out --protocol full")
+      throw .usage(
+        "--truth judges labels, not rankings; leave out --protocol \(`protocol`.rawValue)")
     }
-    guard split != .valid || mask != .trainAndValid else {
-      throw .usage("--mask train,valid hides the rows that --split valid judges by; use train")
-    }
-    guard let last = cutoffs.last, last <= Self.mostPlaces else {
-      throw .usage("--top-k \(topK): must be at most \(Self.mostPlaces) with --protocol full")
+    let most = TrainingConfiguration.mostPlaces
+    guard let last = cutoffs.last, last <= most else {
+      throw .usage(
+        "--top-k \(topK): must be at most \(most) with --protocol \(`protocol`.rawValue)")
     }
   }
 

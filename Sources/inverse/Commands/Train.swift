@@ -1,4 +1,5 @@
 import ArgumentParser
+import Evaluation
 import Fabric
 import Foundation
 import Interactions
@@ -61,6 +62,13 @@ struct Train: ParsableCommand {
 
   private func report(_ result: TrainingResult, _ run: RunDirectory) {
     print(MetricsTable.make([("valid", result.valid), ("test", result.test)]))
+    let rankings = [("valid", result.valid), ("test", result.test)].compactMap { name, metrics in
+      metrics.ranking.map { (name, $0.metrics) }
+    }
+    if !rankings.isEmpty {
+      let cutoffs = Set(rankings.flatMap { $1.figures.keys }).sorted()
+      print(RankingTable.make(rankings, cutoffs))
+    }
     print(
       "best epoch \(result.bestEpoch) of \(result.epochs), "
         + "\(Int(result.rowsPerSecond)) rows/s on \(result.ranks) "

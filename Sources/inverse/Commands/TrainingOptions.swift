@@ -10,6 +10,8 @@ extension TablePlacement: ExpressibleByArgument {}
 extension Reduction: ExpressibleByArgument {}
 extension UnlabeledSource: ExpressibleByArgument {}
 extension BestEpoch.Criterion: ExpressibleByArgument {}
+extension SelectionProtocol: ExpressibleByArgument {}
+extension TestReport: ExpressibleByArgument {}
 extension RowShift.Direction: ExpressibleByArgument {}
 extension OutputWeights: ExpressibleByArgument {}
 
@@ -57,10 +59,27 @@ struct TrainingOptions: ParsableArguments {
   var epochs = standard.epochs
   @Option(
     help: ArgumentHelp(
-      "Epochs without a better one before training stops; 0: never.", valueName: "epochs"))
+      "Evaluations without a better one before training stops; 0: never.", valueName: "n"))
   var patience = standard.patience
-  @Option(help: "The figure on valid that makes an epoch the best.")
+  @Option(
+    help: ArgumentHelp(
+      "The figure on valid that makes an epoch the best: auc, gauc, loss, or of rankings "
+        + "recall@k, ndcg@k, hit-rate@k, precision@k, map@k, mrr.", valueName: "figure"))
   var select = standard.select
+  @Option(
+    help: "A figure of rankings is of all items, or of relevant ones among 100 sampled candidates.")
+  var selectProtocol = standard.selectProtocol
+  @Option(
+    help: ArgumentHelp(
+      "Epochs between evaluations; an epoch without one is never the best.", valueName: "epochs"))
+  var evaluateEvery = standard.evaluateEvery
+  @Option(
+    help: ArgumentHelp(
+      "Also record figures on test at every evaluation, which decide nothing: of labeled rows, "
+        + "and of full, sampled or listed rankings. (default: none)", valueName: "protocol"))
+  var reportTest: TestReport?
+  @Option(help: ArgumentHelp("The candidates of --report-test lists.", valueName: "file"))
+  var lists: String?
   @Option(help: "The optimizer of touched rows and of dense parameters.")
   var optimizer = standard.optimizer
   @Option(help: ArgumentHelp("Learning rate, β.", valueName: "x"))
@@ -131,6 +150,10 @@ struct TrainingOptions: ParsableArguments {
     resolved.epochs = epochs
     resolved.patience = patience
     resolved.select = select
+    resolved.selectProtocol = selectProtocol
+    resolved.evaluateEvery = evaluateEvery
+    resolved.reportTest = reportTest
+    resolved.lists = lists
     resolved.optimizer = optimizer
     resolved.rate = rate
     resolved.weightDecay = weightDecay
