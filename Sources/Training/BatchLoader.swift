@@ -17,6 +17,7 @@ package final class BatchLoader: RowSource {
   private let shards: [Shard]
   private let samplers: [UnlabeledSampler]
   private let group: any ProcessGroup
+  private let seed: UInt64
   private let perRow: Int
   /// Labeled rows of every shard of the job.
   private let shardRows: [Int]
@@ -48,6 +49,7 @@ package final class BatchLoader: RowSource {
     self.shards = shards
     self.samplers = samplers
     group = context.group
+    seed = configuration.seed
     perRow = configuration.unlabeledPerLabeled
     shardRows = dataset.manifest.shards.map(\.trainRows)
     rowCount = dataset.trainRows
