@@ -48,7 +48,8 @@ struct Help {
     (
       "train",
       [
-        "output", "method", "backbone", "factors", "biases", "batch", "epochs", "patience",
+        "output", "method", "backbone", "factors", "biases", "layers", "initialize-from", "batch",
+        "epochs", "patience",
         "select", "optimizer", "rate", "weight-decay", "unlabeled-per-labeled",
         "unlabeled-weight", "unlabeled-source", "inner-rate", "inner-step", "inner-share",
         "tables", "reduction", "checkpoint-every", "checkpoint-epochs", "keep", "seed", "resume",

@@ -23,7 +23,8 @@ struct TrainingOptions: ParsableArguments {
   var backbone = standard.backbone
   @Option(
     help: ArgumentHelp(
-      "Factors of an embedding; 8, 16, 32, 64 and 128 are fastest. Of mlp and neumf a multiple of 8.", valueName: "n"))
+      "Factors of an embedding; 8, 16, 32, 64 and 128 are fastest. Of mlp and neumf a multiple of 8.",
+      valueName: "n"))
   var factors = standard.factors
   @Flag(help: "Give users and items a bias each; gmf only.")
   var biases = false
