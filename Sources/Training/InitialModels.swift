@@ -1,7 +1,7 @@
 import Backbones
 import Checkpoints
-import Fabric
-import Interactions
+package import Fabric
+package import Interactions
 import Kernels
 import Sharding
 import Storage
@@ -10,7 +10,7 @@ import Storage
 ///
 /// He et al., *Neural Collaborative Filtering*, WWW 2017, section 3.4.1: embeddings and tower are
 /// copied, the output is `[½ h ; ½ v]` with bias `½ b + ½ c`.
-struct InitialModels {
+package struct InitialModels {
   private let product: Checkpoint
   private let tower: Checkpoint
 
@@ -24,7 +24,7 @@ struct InitialModels {
   /// - Returns: `nil` when the configuration names no runs.
   /// - Throws: `Failure`: usage for runs of other sizes or families, data for runs on other data,
   ///   without a best model, or none at all; what the group throws.
-  static func open(
+  package static func open(
     _ configuration: TrainingConfiguration, dataset: Dataset, group: any ProcessGroup,
     warn: (String) -> Void
   ) throws -> InitialModels? {
@@ -37,7 +37,8 @@ struct InitialModels {
           group: group, warn: warn)
       else {
         throw Failure.data(
-          "--initialize-from: \(run.path) has no best model: no epoch is finished, or it is damaged")
+          "--initialize-from: \(run.path) has no best model: no epoch is finished, or it is "
+            + "damaged")
       }
       return best
     }
@@ -45,7 +46,7 @@ struct InitialModels {
   }
 
   /// The SHA-256 of both model files.
-  var digests: [String] { [product.modelSHA256, tower.modelSHA256] }
+  package var digests: [String] { [product.modelSHA256, tower.modelSHA256] }
 
   private static func require(
     _ setup: RunDirectory.Setup, _ path: String, _ backbone: BackboneName,
@@ -79,7 +80,7 @@ struct InitialModels {
   ///
   /// - Parameter model: NeuMF of the sizes that were checked.
   /// - Throws: `Failure` of kind data, naming the tensor; what the group throws.
-  func join(into model: Model) throws {
+  package func join(into model: Model) throws {
     guard let backbone = model.backbone as? NeuralMatrixFactorization else {
       preconditionFailure("only NeuMF is joined of two models")
     }

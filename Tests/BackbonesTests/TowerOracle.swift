@@ -18,7 +18,9 @@ struct TowerOracle {
 
   /// Users, items, dense parameters.
   var parameters: [Double] {
-    (problem.users + problem.items + problem.dense).map { isAbsolute ? abs(Double($0)) : Double($0) }
+    (problem.users + problem.items + problem.dense).map {
+      isAbsolute ? abs(Double($0)) : Double($0)
+    }
   }
 
   struct Value {

@@ -77,6 +77,26 @@ import Testing
     try check(problem, shape, scores: golden.scores, gradients: rows + dense)
   }
 
+  /// A joined model scores the mean of what it was joined of.
+  @Test func joinedScoresMatchTheScript() throws {
+    let golden = try #require(try PerceptronGolden.load("neumf"))
+    let joined = try #require(golden.joined)
+    let neumf = NeuralMatrixFactorization(factors: golden.factors, layers: golden.layers)
+    var problem = golden.problem(neumf)
+    let parts = neumf.parts
+    for place in 0..<2 * golden.factors { problem.dense[parts.outputOffset + place] /= 2 }
+    problem.dense[parts.outputBiasOffset] = Float((joined.gmfBias + joined.mlpBias) / 2)
+    let absolute = TowerOracle(
+      problem: problem, factors: golden.factors, layers: golden.layers,
+      productFactors: golden.factors, isAbsolute: true)
+    let bounds = absolute.evaluate(absolute.parameters).scores
+    for (row, score) in try problem.run().scores.enumerated() {
+      let bound = 1.01 * Double(absolute.roundings) * roundoff * bounds[row]
+      #expect(abs(Double(score) - joined.scores[row]) <= bound)
+      #expect(abs(joined.scores[row] - (joined.gmf[row] + joined.mlp[row]) / 2) <= 1e-12)
+    }
+  }
+
   /// A shard without rows gives zeros, and a leaf has no trace of what it held before.
   @Test(arguments: shapes) func leavesAreOfTheirShardAlone(shape: Shape) throws {
     let problem = PassProblem(shape.make(), seed: 1)
@@ -113,7 +133,8 @@ import Testing
     #expect(mlp.userLayout == RowLayout(factors: 128, hasBias: false))
     #expect(mlp.keepsIntermediates && mlp.itemReferencesPerRow == 1)
     let shapes = [[128, 256], [128], [64, 128], [64], [32, 64], [32], [1, 32], [1]]
-    let names = (0..<3).flatMap { ["tower.\($0).weight", "tower.\($0).bias"] }
+    let names =
+      (0..<3).flatMap { ["tower.\($0).weight", "tower.\($0).bias"] }
       + ["output.weight", "output.bias"]
     #expect(mlp.denseTensors.map(\.shape) == shapes && mlp.denseTensors.map(\.name) == names)
     var end = 0

@@ -62,6 +62,15 @@ struct AllocationTests {
     }
   }
 
+  /// Nor does a backbone with layers, which leave activations behind.
+  @Test(arguments: [BackboneName.mlp, .neumf], Method.allCases)
+  func layersAllocateNothing(backbone: BackboneName, method: Method) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    let counts = try Self.counts(dataset, .small(backbone, method))
+    #expect(counts.allSatisfy { $0 == 0 }, "\(counts)")
+  }
+
   /// Nor where the number of unlabeled rows has to be counted, or rows are exposures.
   @Test(
     arguments: [Method.negatives, .idl, .ig, .tce, .rce, .bpr],

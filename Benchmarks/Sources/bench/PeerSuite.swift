@@ -8,6 +8,7 @@ enum PeerSuite {
     var rows: [[String]] = []
     if let python = session.options.python {
       for method in ["bce", "ig"] { rows.append(try torch(session, python, method)) }
+      rows.append(try torchNeuMF(session, python))
     } else {
       session.skip(.peers, "PyTorch", "no --python; see Benchmarks/peers/README.md")
     }
@@ -22,7 +23,7 @@ enum PeerSuite {
         [.left("peer"), .left("work"), .right("peer"), .right("inverse"), .right("×")], rows))
   }
 
-  /// What `torch_gmf.py` prints.
+  /// What both scripts print.
   private struct TorchResult: Decodable {
     let rowsPerSecond: Double
     enum CodingKeys: String, CodingKey { case rowsPerSecond = "rows_per_second" }
@@ -38,15 +39,37 @@ enum PeerSuite {
       "--threads", "1", "--epochs", "2", "--json",
     ]
     let run = TrainingRun(dataset: try session.logs.mainDataset(), method: method, epochs: 6)
-    let rates = try Rounds.measure(
+    return add(
+      session, "pytorch", method, work: "\(method), Adam, batch 8192",
+      try inTurn(session, command, run))
+  }
+
+  /// NeuMF with 3 layers; mostly matrix products on both sides.
+  private static func torchNeuMF(_ session: Session, _ python: String) throws -> [String] {
+    let log = try session.logs.main()
+    let command = [
+      python, "\(session.options.source)/Benchmarks/peers/torch_neumf.py", "--train", log.train,
+      "--batch", "8192", "--factors", "32", "--layers", "3", "--threads", "1", "--epochs", "1",
+      "--json",
+    ]
+    let run = TrainingRun(
+      dataset: try session.logs.mainDataset(), epochs: 2, options: ["--backbone", "neumf"])
+    return add(
+      session, "pytorch", "bce", backbone: "neumf", work: "NeuMF, bce, Adam, batch 8192",
+      try inTurn(session, command, run))
+  }
+
+  private static func inTurn(
+    _ session: Session, _ torch: [String], _ run: TrainingRun
+  ) throws -> [Summary] {
+    try Rounds.measure(
       3,
       [
         {
-          let output = try ChildProcess.run(command).output
+          let output = try ChildProcess.run(torch).output
           return try JSONDecoder().decode(TorchResult.self, from: Data(output.utf8)).rowsPerSecond
         }, { try run.run(session).rowsPerSecond },
       ])
-    return add(session, "pytorch", method, work: "\(method), Adam, batch 8192", rates)
   }
 
   /// LIBMF's logistic loss; the time of its iterations alone, by running few and many.
@@ -71,9 +94,11 @@ enum PeerSuite {
   }
 
   private static func add(
-    _ session: Session, _ peer: String, _ method: String, work: String, _ rates: [Summary]
+    _ session: Session, _ peer: String, _ method: String, backbone: String = "gmf", work: String,
+    _ rates: [Summary]
   ) -> [String] {
-    let key = ["peer": peer, "method": method]
+    var key = ["peer": peer, "method": method]
+    if backbone != "gmf" { key["backbone"] = backbone }
     let ratio = rates[1].ratio(to: rates[0])
     session.add(.peers, "peer_rows_per_second", key, unit: "rows/s", rates[0])
     session.add(.peers, "inverse_rows_per_second", key, unit: "rows/s", rates[1])

@@ -1,0 +1,130 @@
+import Backbones
+import Fabric
+import Interactions
+import Kernels
+import Testing
+import Training
+
+/// What every backbone must do, whatever a score reads.
+@Suite struct BackboneBehaviourTests {
+  /// The diagonal was withheld and must be recommended.
+  @Test(arguments: BackboneName.allCases, Method.allCases)
+  func theWithheldDiagonalIsRecommended(backbone: BackboneName, method: Method) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.checkerboard().prepare(in: directory)
+    let configuration = TrainingConfiguration.learning(backbone, method)
+    let result = try TrainingRun(configuration, dataset, "\(directory.path)/run")
+      .train(ranks: 2)[0]
+    #expect(result.test.users == 24)
+    // Chance puts the one positive anywhere among five, an area of ½ with a deviation of √2/4 a
+    // user. Layers find the parity of most pairs, factors that of all.
+    let chance = 0.5 + 4 * (0.125 / 24).squareRoot()
+    #expect((result.test.gauc ?? 0) > chance)
+    if backbone == .gmf { #expect(result.test.mrr == 1) }
+  }
+
+  @Test(arguments: BackboneName.allCases, Method.allCases)
+  func everyNumberOfRanksGivesTheSameFiles(backbone: BackboneName, method: Method) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven(withOmnivore: true).prepare(in: directory)
+    let run = TrainingRun(.small(backbone, method), dataset, "\(directory.path)/run")
+    let alone = try run.outcome(ranks: 1, as: "alone")
+    for ranks in [1, 2, 4] {
+      for placement in Placement.all(ranks: ranks) {
+        let other = try run.outcome(ranks: ranks, at: placement, as: "\(ranks)-\(placement)")
+        #expect(other.differences(from: alone) == [], "\(ranks) ranks, \(placement)")
+      }
+    }
+  }
+
+  /// Stopped in the middle of an epoch and resumed on other ranks.
+  @Test(arguments: BackboneName.allCases) func aResumedRunGivesTheSameFiles(
+    backbone: BackboneName
+  ) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    let run = TrainingRun(.small(backbone, .ig), dataset, "\(directory.path)/run")
+    let undisturbed = try run.outcome(ranks: 1, as: "undisturbed")
+    run.stop(ranks: 3, after: 4, resuming: false)
+    run.stop(ranks: 1, after: 3, resuming: true)
+    #expect(try run.finish(ranks: 2).differences(from: undisturbed) == [])
+  }
+
+  /// A batch smaller than the number of shards leaves shards without rows, and sums with zeros.
+  @Test(arguments: BackboneName.allCases) func microbatchesMayBeEmpty(
+    backbone: BackboneName
+  ) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    var configuration = TrainingConfiguration.small(backbone, .ig)
+    configuration.batch = 3
+    configuration.epochs = 1
+    let run = TrainingRun(configuration, dataset, "\(directory.path)/run")
+    let alone = try run.outcome(ranks: 1, as: "alone")
+    let others = try run.outcome(ranks: 4, at: .sharded, as: "others")
+    #expect(others.differences(from: alone) == [])
+  }
+
+  /// A row of a batch has one score, whatever the other rows are.
+  @Test(arguments: BackboneName.allCases) func neighboursDoNotChangeAScore(
+    backbone: BackboneName
+  ) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory, shards: 1)
+    let configuration = TrainingConfiguration.small(backbone, .bce)
+    let context = JobContext(
+      group: SoloGroup(), tree: ShardTree(shardCount: 1, rankCount: 1),
+      configuration: configuration)
+    let model = try Model(configuration, dataset: dataset, context: context)
+    let scorer = Scorer(model: model, dataset: dataset, context: context)
+    func scores(_ pairs: [(user: UInt32, item: UInt32)]) throws -> [Float] {
+      let scores = AlignedBuffer<Float>(count: pairs.count)
+      let (users, items) = (pairs.map(\.user), pairs.map(\.item))
+      try users.withUnsafeBufferPointer { users in
+        try items.withUnsafeBufferPointer { items in
+          unsafe try scorer.score(
+            [Scorer.UserItemRows(users: users, items: items)], into: scores.pointer)
+        }
+      }
+      return withExtendedLifetime(scores) { unsafe Array(scores.elements) }
+    }
+    let pairs = (0..<60).map { (user: UInt32($0 % dataset.users), item: UInt32($0 * 7 % 29)) }
+    let all = try scores(pairs)
+    #expect(try scores(pairs) == all)
+    // In the other order, every row is at another place of a batch as large.
+    #expect(Array(try scores(pairs.reversed()).reversed()) == all)
+    #expect(Set(all).count > 50)
+  }
+}
+
+extension TrainingConfiguration {
+  /// A run of a few steps.
+  static func small(_ backbone: BackboneName, _ method: Method) -> Self {
+    .brief(method) {
+      $0.backbone = backbone
+      $0.factors = backbone == .gmf ? 10 : 8
+      $0.biases = backbone == .gmf
+      $0.layers = backbone == .gmf ? nil : 2
+      $0.rate = backbone == .gmf ? 0.05 : 0.01
+    }
+  }
+
+  /// A run that finds the pattern of a checkerboard.
+  static func learning(_ backbone: BackboneName, _ method: Method) -> Self {
+    .brief(method) {
+      $0.backbone = backbone
+      $0.biases = false
+      $0.batch = 32
+      switch backbone {
+      case .gmf: ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (8, 40, 0.02, 0.005)
+      case .mlp:
+        // Wide rather than deep: parity is a matter of products, which layers must first build.
+        ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (128, 60, 0.005, 0.0005)
+        $0.layers = 1
+      case .neumf:
+        ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (8, 60, 0.01, 0.005)
+        $0.layers = 2
+      }
+    }
+  }
+}
