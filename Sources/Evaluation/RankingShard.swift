@@ -9,17 +9,28 @@ package enum RankingMask: String, Sendable, CaseIterable {
   case trainAndValid = "train,valid"
 }
 
+/// What becomes of a positive held-out item that is masked and so cannot be ranked, by the
+/// command-line value.
+package enum MaskedPositives: String, Sendable, CaseIterable {
+  /// It is not relevant.
+  case dropped
+  /// It is relevant, and no ranking finds it. Some published tables count so.
+  case missed
+}
+
 /// The users of one shard that a ranking is judged by, with what they must and must not get.
 ///
-/// Relevant are the items of a user's positive held-out rows. One that is masked cannot be ranked,
-/// so it is not relevant. Users without relevant items are left out.
+/// Relevant are the items of a user's positive held-out rows. Users without relevant items are left
+/// out.
 package struct RankingShard: Sendable {
   /// Dense ids, ascending.
   package let users: [UInt32]
   /// Place `p` of ``users`` has `relevant[relevantStarts[p] ..< relevantStarts[p + 1]]`.
   package let relevantStarts: [Int]
-  /// Ascending for each user, each once.
+  /// Ascending for each user, each once, those that can be ranked.
   package let relevant: [UInt32]
+  /// How many relevant items of each user cannot.
+  package let missed: [Int]
   private let firstUser: Int
   private let met: CompressedRows?
   private let valid: ItemsByUser?
@@ -28,8 +39,12 @@ package struct RankingShard: Sendable {
   ///   - shard: The users and what they met.
   ///   - heldOut: The shard's rows to judge by.
   ///   - mask: What users must not get again.
+  ///   - maskedPositives: What becomes of positive rows that the mask hides.
   /// - Complexity: O(rows · log(rows of a user)).
-  package init(_ shard: Shard, judgedBy heldOut: LabeledColumns, mask: RankingMask) {
+  package init(
+    _ shard: Shard, judgedBy heldOut: LabeledColumns, mask: RankingMask,
+    maskedPositives: MaskedPositives = .dropped
+  ) {
     firstUser = shard.users.lowerBound
     met = mask == .none ? nil : shard.met
     valid =
@@ -40,16 +55,22 @@ package struct RankingShard: Sendable {
     let positives = unsafe ItemsByUser(
       users: shard.users, rowUsers: heldOut.users, rowItems: heldOut.items,
       include: { unsafe labels[$0] == 1 })
-    var (users, starts, relevant): ([UInt32], [Int], [UInt32]) = ([], [0], [])
+    var (users, starts, relevant, missed): ([UInt32], [Int], [UInt32], [Int]) = ([], [0], [], [])
     for user in shard.users {
-      for item in positives[user] where !Self.isMasked(item, user, shard, met, valid) {
-        relevant.append(item)
+      var hidden = 0
+      for item in positives[user] {
+        if Self.isMasked(item, user, shard, met, valid) {
+          hidden += maskedPositives == .missed ? 1 : 0
+        } else {
+          relevant.append(item)
+        }
       }
-      guard relevant.count > starts[starts.count - 1] else { continue }
+      guard relevant.count + hidden > starts[starts.count - 1] else { continue }
       users.append(UInt32(user))
       starts.append(relevant.count)
+      missed.append(hidden)
     }
-    (self.users, relevantStarts, self.relevant) = (users, starts, relevant)
+    (self.users, relevantStarts, self.relevant, self.missed) = (users, starts, relevant, missed)
   }
 
   private static func isMasked(

@@ -42,14 +42,18 @@ package struct RankingSums {
   ///
   /// - Parameters:
   ///   - ranked: The best items, the best first: as many as the last cut-off, or all there are.
-  ///   - relevant: Ascending, at least one.
+  ///   - relevant: Ascending, those that are ranked; at least one, unless some are missed.
+  ///   - missed: Relevant items that are not ranked.
   ///   - firstRank: The rank, from 1, of the first relevant item among all items.
   /// - Complexity: O(ranked · log relevant); no allocation.
   package mutating func add(
-    ranked: UnsafeBufferPointer<UInt32>, relevant: UnsafeBufferPointer<UInt32>, firstRank: Int
+    ranked: UnsafeBufferPointer<UInt32>, relevant: UnsafeBufferPointer<UInt32>, missed: Int = 0,
+    firstRank: Int
   ) {
     precondition(
-      !relevant.isEmpty && firstRank >= 1, "a user has relevant items, all of them ranked")
+      relevant.isEmpty ? missed > 0 : firstRank >= 1,
+      "a user has relevant items, and those that are ranked have ranks")
+    let relevantCount = relevant.count + missed
     var (hits, gain, precisions) = (0, 0.0, 0.0)
     var (rank, slot) = (0, 1)
     for cutoff in cutoffs {
@@ -60,17 +64,17 @@ package struct RankingSums {
         gain += discounts[rank]
         precisions += Double(hits) / Double(rank)
       }
-      let most = min(cutoff, relevant.count)
-      values[slot] += Double(hits) / Double(relevant.count)
+      let most = min(cutoff, relevantCount)
+      values[slot] += Double(hits) / Double(relevantCount)
       values[slot + 1] += gain / ideals[most]
       values[slot + 2] += hits > 0 ? 1 : 0
       values[slot + 3] += Double(hits) / Double(cutoff)
       values[slot + 4] += precisions / Double(most)
       slot += Self.figures
     }
-    values[0] += 1 / Double(firstRank)
+    values[0] += relevant.isEmpty ? 0 : 1 / Double(firstRank)
     users += 1
-    self.relevant += Int64(relevant.count)
+    self.relevant += Int64(relevantCount)
   }
 
   /// Adds a case: one relevant item, ranked among candidates that are not relevant.

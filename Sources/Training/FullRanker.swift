@@ -35,6 +35,7 @@ package final class FullRanker {
   ///   - split: Its positive rows are relevant.
   ///   - cutoffs: The k of the metrics.
   ///   - mask: Items that users must not get again.
+  ///   - maskedPositives: What becomes of positive rows that the mask hides.
   /// - Returns: The metrics over all ranks.
   /// - Throws: `Failure`: usage when the mask hides the split itself, software when a score is not
   ///   a number; what the group throws.
@@ -42,7 +43,8 @@ package final class FullRanker {
   ///   that, or as many forward passes of a pair; with sharded tables each rank contributes `4 · K`
   ///   bytes for each item row it owns.
   package func evaluate(
-    _ split: EvaluationSplit, cutoffs: [Int], mask: RankingMask
+    _ split: EvaluationSplit, cutoffs: [Int], mask: RankingMask,
+    maskedPositives: MaskedPositives = .dropped
   ) throws -> RankingMetrics {
     try requireJudgeable(split, mask)
     let run = context.tree.shards(of: context.group.rank)
@@ -51,7 +53,8 @@ package final class FullRanker {
     var (sums, unrankable): ([RankingSums], UInt32?) = ([], nil)
     for shard in shards {
       let users = RankingShard(
-        shard, judgedBy: split == .valid ? shard.valid : shard.test, mask: mask)
+        shard, judgedBy: split == .valid ? shard.valid : shard.test, mask: mask,
+        maskedPositives: maskedPositives)
       var shardSums = RankingSums(cutoffs: cutoffs)
       for start in stride(from: 0, to: users.users.count, by: TopKRanking.blockUsers) {
         let block = start..<min(start + TopKRanking.blockUsers, users.users.count)
@@ -91,7 +94,7 @@ package final class FullRanker {
               start: ranking.best.pointer + row * ranking.limit,
               count: ranking.bestCounts.pointer[row]),
             relevant: UnsafeBufferPointer(
-              rebasing: relevant[starts[place]..<starts[place + 1]]),
+              rebasing: relevant[starts[place]..<starts[place + 1]]), missed: users.missed[place],
             firstRank: ranking.firstRanks.pointer[row])
         }
         return nil

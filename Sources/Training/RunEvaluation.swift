@@ -70,13 +70,15 @@ package final class RunEvaluation {
   ///   - split: Its positive rows are relevant.
   ///   - cutoffs: The k of the metrics.
   ///   - mask: Items that users must not get again.
+  ///   - maskedPositives: What becomes of positive rows that the mask hides.
   /// - Returns: The metrics over all ranks.
-  /// - Throws: As ``FullRanker/evaluate(_:cutoffs:mask:)``.
+  /// - Throws: As ``FullRanker/evaluate(_:cutoffs:mask:maskedPositives:)``.
   package func ranking(
-    of split: EvaluationSplit, cutoffs: [Int], mask: RankingMask
+    of split: EvaluationSplit, cutoffs: [Int], mask: RankingMask,
+    maskedPositives: MaskedPositives = .dropped
   ) throws -> RankingMetrics {
     try FullRanker(model: model, dataset: dataset, context: context)
-      .evaluate(split, cutoffs: cutoffs, mask: mask)
+      .evaluate(split, cutoffs: cutoffs, mask: mask, maskedPositives: maskedPositives)
   }
 
   /// The metrics of every relevant item of a split among drawn candidates, the same for every number

@@ -208,3 +208,41 @@ import Testing
     }
   }
 }
+
+@Suite struct MissedItemTests {
+  /// Two relevant items, one of them found at rank 2, and two that the mask hides.
+  @Test func missedItemsCountAsRelevant() throws {
+    var sums = RankingSums(cutoffs: [2])
+    let (ranked, relevant): ([UInt32], [UInt32]) = ([7, 3], [3, 5])
+    unsafe ranked.withUnsafeBufferPointer { ranked in
+      unsafe relevant.withUnsafeBufferPointer { relevant in
+        unsafe sums.add(ranked: ranked, relevant: relevant, missed: 2, firstRank: 2)
+      }
+    }
+    let metrics = try FullRanking.metrics(
+      [sums], cutoffs: [2], tree: ShardTree(shardCount: 1, rankCount: 1), group: SoloGroup())
+    let figures = try #require(metrics.figures[2])
+    #expect(figures.recall == 0.25)
+    #expect(figures.precision == 0.5)
+    #expect(figures.averagePrecision == 0.25)
+    // d(2) / (d(1) + d(2)): the ideal ranking has a relevant item at both ranks.
+    #expect(figures.ndcg == (1 / log2(3)) / (1 + 1 / log2(3)))
+    #expect(metrics.mrr == 0.5)
+    #expect(metrics.relevant == 4)
+  }
+
+  /// A user all of whose relevant items are hidden counts, with zeros.
+  @Test func nothingButMissedItemsIsZero() throws {
+    var sums = RankingSums(cutoffs: [1])
+    let ranked: [UInt32] = [7]
+    unsafe ranked.withUnsafeBufferPointer { ranked in
+      let none = unsafe UnsafeBufferPointer<UInt32>(start: nil, count: 0)
+      unsafe sums.add(ranked: ranked, relevant: none, missed: 3, firstRank: 0)
+    }
+    let metrics = try FullRanking.metrics(
+      [sums], cutoffs: [1], tree: ShardTree(shardCount: 1, rankCount: 1), group: SoloGroup())
+    #expect(metrics.users == 1)
+    #expect(metrics.mrr == 0)
+    #expect(metrics.figures[1]?.recall == 0)
+  }
+}

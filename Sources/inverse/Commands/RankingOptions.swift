@@ -4,6 +4,7 @@ import Storage
 import Training
 
 extension RankingMask: ExpressibleByArgument {}
+extension MaskedPositives: ExpressibleByArgument {}
 
 /// The options of `evaluate` about rankings.
 struct RankingOptions: ParsableArguments {
@@ -12,6 +13,11 @@ struct RankingOptions: ParsableArguments {
       "Items left out of rankings, and never candidates: those met in training, also those of "
         + "valid, or none. (default: train; for test train,valid)", valueName: "splits"))
   var mask: RankingMask?
+  @Option(
+    help: ArgumentHelp(
+      "Positive rows of the split that the mask of a full ranking hides: not relevant (dropped), or "
+        + "relevant and never found (missed). (default: dropped)", valueName: "how"))
+  var maskedPositives: MaskedPositives?
   @Option(
     help: ArgumentHelp(
       "Candidates to draw for each relevant item; all there are if there are fewer. "
@@ -32,6 +38,9 @@ struct RankingOptions: ParsableArguments {
   func check(_ chosen: EvaluationProtocol, _ split: EvaluationSplit) throws(Failure) {
     guard mask == nil || chosen == .full || chosen == .sampled else {
       throw .usage("--mask is about rankings; add --protocol full or sampled")
+    }
+    guard maskedPositives == nil || chosen == .full else {
+      throw .usage("--masked-positives is about full rankings; add --protocol full")
     }
     guard candidates == nil && candidateSeed == nil || chosen == .sampled else {
       throw .usage("--candidates and --candidate-seed need --protocol sampled")
@@ -69,7 +78,8 @@ struct RankingOptions: ParsableArguments {
         of: split, cutoffs: cutoffs, mask: mask, sampling: sampling)
       (report.candidates, report.candidateSeed) = (sampling.count, sampling.seed)
     } else {
-      report.metrics = try evaluation.ranking(of: split, cutoffs: cutoffs, mask: mask)
+      report.metrics = try evaluation.ranking(
+        of: split, cutoffs: cutoffs, mask: mask, maskedPositives: maskedPositives ?? .dropped)
     }
     return report
   }
