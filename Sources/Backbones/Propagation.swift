@@ -1,4 +1,3 @@
-package import Fabric
 package import Sharding
 
 /// A backbone whose scores read rows that are computed from all rows of the tables over the graph
@@ -8,14 +7,10 @@ package import Sharding
 package protocol PropagatingBackbone: Backbone {
   /// Makes what computes the propagated rows on this rank. A collective.
   ///
-  /// - Parameters:
-  ///   - graph: The edges of this rank's users.
-  ///   - group: The ranks.
+  /// - Parameter graph: The edges of this rank's users.
   /// - Returns: The propagation; its rows are not computed yet.
-  /// - Throws: What the group throws.
-  func makePropagation(
-    over graph: InteractionGraph, group: any ProcessGroup
-  ) throws -> any Propagation
+  /// - Throws: What an exchange throws.
+  func makePropagation(over graph: InteractionGraph) throws -> any Propagation
 }
 
 /// Propagated rows of one rank, and the way back for their gradients.
@@ -30,7 +25,7 @@ package protocol Propagation: AnyObject {
   /// - Parameters:
   ///   - tables: The parameters.
   ///   - dropout: What masks are drawn by; `nil` when the model is only asked.
-  /// - Throws: What the group throws.
+  /// - Throws: What an exchange throws.
   func forward(_ tables: PropagatedTables, dropout: DropoutKey?) throws
 
   /// Computes the gradients of all rows of this rank. A collective; called after ``forward`` of the
@@ -42,7 +37,7 @@ package protocol Propagation: AnyObject {
   ///   - tables: The parameters.
   ///   - denseLeaves: `(S', denseCount)`: the dense gradient of each shard, added to.
   /// - Returns: The gradients of all user rows and of all owned item rows; valid until the next call.
-  /// - Throws: What the group throws.
+  /// - Throws: What an exchange throws.
   func backward(
     users: KeyedRows, items: KeyedRows, _ tables: PropagatedTables,
     denseLeaves: UnsafeMutablePointer<Float>

@@ -24,6 +24,8 @@ package final class InteractionGraph {
   /// Who owns which item rows.
   package let ownership: RowOwnership
   package let tree: ShardTree
+  /// The ranks.
+  let group: any ProcessGroup
   /// Whether sums over users follow the shard tree.
   package let isOrdered: Bool
 
@@ -58,6 +60,7 @@ package final class InteractionGraph {
     userRanges = run.map { userStarts[$0] - first..<userStarts[$0 + 1] - first }
     itemRanges = run.map { itemStarts[$0]..<itemStarts[$0 + 1] }
     self.tree = tree
+    self.group = group
     self.isOrdered = isOrdered
     ownership = RowOwnership(shardStarts: itemStarts, tree: tree)
     userDegrees = zip(edges.starts, edges.starts.dropFirst()).map { $1 - $0 }

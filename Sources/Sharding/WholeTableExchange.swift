@@ -15,7 +15,7 @@ package final class WholeTableExchange {
 
   private let sendParts: Partition
   private let receiveParts: Partition
-  private let gatherParts: Partition
+  private let rows: TableGather
   private let received: AlignedBuffer<Float>
   private let merger: PartialMerger
   /// The owned row of each sum, from 0; a rank alone has one partial sum for each.
@@ -42,8 +42,7 @@ package final class WholeTableExchange {
     stride = partials.stride
     let (rank, size, stride) = (group.rank, group.size, partials.stride)
     owned = ownership.rows(of: rank)
-    gatherParts = Partition(
-      counts: (0..<size).map { ownership.rows(of: $0).count * stride * 4 })
+    rows = TableGather(group: group, ownership: ownership, stride: stride)
     merger = PartialMerger(stride: stride, shardCount: shardCount, ordered: ordered)
     var keyParts = Partition(parts: size, of: 0)
     unsafe ownership.partition(partials.keys.pointer, count: partials.count, into: &keyParts)
@@ -119,22 +118,10 @@ package final class WholeTableExchange {
     unsafe (rows + next * stride).update(repeating: 0, count: (owned.count - next) * stride)
   }
 
-  /// Gives every rank the rows of all owners.
-  ///
-  /// - Parameters:
-  ///   - rows: `(owned, stride)`.
-  ///   - all: `(rows of the table, stride)`, overwritten. The two do not overlap.
-  /// - Throws: What the group throws.
-  /// - Complexity: one collective; each rank contributes its own rows.
+  /// Gives every rank the rows of all owners; see ``TableGather/gather(_:into:)``.
   package func gather(
     _ rows: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>
   ) throws {
-    guard group.size > 1 else {
-      unsafe all.update(from: rows, count: owned.count * stride)
-      return
-    }
-    unsafe try group.gather(
-      UnsafeRawBufferPointer(start: rows, count: owned.count * stride * 4),
-      into: UnsafeMutableRawBufferPointer(start: all, count: gatherParts.total), gatherParts)
+    unsafe try self.rows.gather(rows, into: all)
   }
 }

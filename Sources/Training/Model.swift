@@ -97,7 +97,7 @@ package final class Model {
       ?? configuration.makeBackbone(userCount: dataset.users, itemCount: dataset.items)
     let (group, tree) = (context.group, context.tree)
     let propagation = try (backbone as? any PropagatingBackbone)?.makePropagation(
-      over: InteractionGraph(dataset, context: context), group: group)
+      over: InteractionGraph(dataset, context: context))
     let isSharing =
       group.size > 1 && propagation == nil
       && (group.machines.machineCount == 1 || !context.isSharded)

@@ -1,4 +1,3 @@
-package import Fabric
 package import Kernels
 import Randomness
 package import Sharding
@@ -40,11 +39,8 @@ package final class LightGraphConvolution: PropagatingBackbone {
 
   package func initializeDense(_ dense: UnsafeMutablePointer<Float>, seed: UInt64) {}
 
-  package func makePropagation(
-    over graph: InteractionGraph, group: any ProcessGroup
-  ) throws -> any Propagation {
-    try LightGraphPropagation(
-      over: graph, layout: product.layout, layers: layers, group: group)
+  package func makePropagation(over graph: InteractionGraph) throws -> any Propagation {
+    try LightGraphPropagation(over: graph, layout: product.layout, layers: layers)
   }
 
   package func forward(

@@ -1,4 +1,3 @@
-import Fabric
 import Kernels
 import Sharding
 
@@ -33,14 +32,11 @@ final class LightGraphPropagation: Propagation {
   ///   - graph: The edges of this rank's users.
   ///   - layout: Of all rows.
   ///   - layers: `K`.
-  ///   - group: The ranks.
-  /// - Throws: What the group throws.
-  init(
-    over graph: InteractionGraph, layout: RowLayout, layers: Int, group: any ProcessGroup
-  ) throws {
+  /// - Throws: What an exchange throws.
+  init(over graph: InteractionGraph, layout: RowLayout, layers: Int) throws {
     self.layers = layers
     stride = layout.stride
-    product = try GraphProduct(graph, stride: stride, group: group)
+    product = try GraphProduct(graph, stride: stride)
     let normalize: (Float) -> Float = { $0 > 0 ? 1 / $0.squareRoot() : 0 }
     let (byUser, byItem) = (
       AlignedBuffer(graph.userDegrees, normalize), AlignedBuffer(graph.itemDegrees, normalize)

@@ -1,4 +1,3 @@
-package import Fabric
 package import Kernels
 import Randomness
 package import Sharding
@@ -86,12 +85,10 @@ package final class NeuralGraphCollaborativeFiltering: PropagatingBackbone {
     }
   }
 
-  package func makePropagation(
-    over graph: InteractionGraph, group: any ProcessGroup
-  ) throws -> any Propagation {
+  package func makePropagation(over graph: InteractionGraph) throws -> any Propagation {
     try NeuralGraphPropagation(
       over: graph, shape: shape, parameters: parameters, rows: layout, scored: product.layout,
-      userCount: userCount, group: group)
+      userCount: userCount)
   }
 
   package func forward(

@@ -1,4 +1,3 @@
-import Fabric
 import Kernels
 import Sharding
 
@@ -14,14 +13,15 @@ final class NeuralGraphPropagation: Propagation {
   private let stride: Int
   private let denseCount: Int
   private let product: GraphProduct
-  /// Sums of layers wider than a row are gathered with an exchange of their own.
+  /// `(owned, (K + 1) · stride)`: the propagated rows of the items that this rank owns.
   private let scoredOwn: AlignedBuffer<Float>
   private let userSide: NeuralGraphSide
   private let itemSide: NeuralGraphSide
   /// `(I, stride)`: the items' rows of the layer at hand.
   private let allItems: AlignedBuffer<Float>
-  private let group: any ProcessGroup
-  private let scoredParts: Partition
+  private let scoredGather: TableGather
+  /// `(I)`: `1 / (degree + 1)` of every item.
+  private let allScales: AlignedBuffer<Float>
   private var dropout: DropoutKey?
 
   /// A collective.
@@ -33,18 +33,15 @@ final class NeuralGraphPropagation: Propagation {
   ///   - rows: The layout of the tables' rows.
   ///   - scored: The layout of propagated rows.
   ///   - userCount: Users of the whole job.
-  ///   - group: The ranks.
-  /// - Throws: What the group throws.
+  /// - Throws: What an exchange throws.
   init(
     over graph: InteractionGraph, shape: NeuralGraphCollaborativeFiltering.Shape,
-    parameters: [NeuralGraphLayer], rows: RowLayout, scored: RowLayout, userCount: Int,
-    group: any ProcessGroup
+    parameters: [NeuralGraphLayer], rows: RowLayout, scored: RowLayout, userCount: Int
   ) throws {
-    self.group = group
     layers = shape.layers
     stride = rows.stride
     denseCount = shape.layers * NeuralGraphLayer.floatCount(factors: shape.factors)
-    product = try GraphProduct(graph, stride: stride, group: group)
+    product = try GraphProduct(graph, stride: stride)
     let owned = product.owned
     userSide = NeuralGraphSide(
       shards: graph.userRanges, firstRow: 0, firstNode: graph.firstUser,
@@ -59,13 +56,9 @@ final class NeuralGraphPropagation: Propagation {
     items = RowTable(propagated: scored, rows: 0..<graph.itemDegrees.count)
     scoredOwn = AlignedBuffer(count: owned.count * scored.stride)
     allItems = AlignedBuffer(count: graph.itemDegrees.count * stride)
-    scoredParts = Partition(
-      counts: (0..<group.size).map { graph.ownership.rows(of: $0).count * scored.stride * 4 })
+    scoredGather = TableGather(of: graph, stride: scored.stride)
     allScales = AlignedBuffer(graph.itemDegrees) { 1 / ($0 + 1) }
   }
-
-  /// `(I)`: `1 / (degree + 1)` of every item.
-  private let allScales: AlignedBuffer<Float>
 
   func forward(_ tables: PropagatedTables, dropout: DropoutKey?) throws {
     self.dropout = dropout
@@ -88,7 +81,7 @@ final class NeuralGraphPropagation: Propagation {
       unsafe itemSide.forward(
         layer, rows: itemInput, dense: tables.dense, dropout: dropout, into: scoredOwn.pointer)
     }
-    try gatherScored()
+    unsafe try scoredGather.gather(scoredOwn.pointer, into: items.weights.pointer)
   }
 
   func backward(
@@ -136,16 +129,5 @@ final class NeuralGraphPropagation: Propagation {
     unsafe layer == 0
       ? UnsafePointer(tables.items.row(tables.items.owned.lowerBound))
       : UnsafePointer(itemSide.output(layer))
-  }
-
-  /// Gives every rank the propagated rows of all items.
-  private func gatherScored() throws {
-    guard group.size > 1 else {
-      unsafe items.weights.pointer.update(from: scoredOwn.pointer, count: scoredOwn.count)
-      return
-    }
-    unsafe try group.gather(
-      UnsafeRawBufferPointer(scoredOwn.elements),
-      into: UnsafeMutableRawBufferPointer(items.weights.elements), scoredParts)
   }
 }

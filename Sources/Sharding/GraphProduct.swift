@@ -1,6 +1,4 @@
-import Fabric
-import Kernels
-import Sharding
+package import Kernels
 
 /// Products with the scaled adjacency of the graph, over all ranks: a layer of a graph model.
 ///
@@ -11,11 +9,16 @@ import Sharding
 /// - Complexity: O(edges · F / P) for each product. Items' rows take two collectives: partial sums to
 ///   their owners, owners' rows to all.
 @safe
-final class GraphProduct {
+package final class GraphProduct {
   /// Factors of rows: by the row that is written, and by the row that is read; `nil` stands for 1.
-  struct Scales {
-    let written: AlignedBuffer<Float>?
-    let read: AlignedBuffer<Float>?
+  package struct Scales {
+    package let written: AlignedBuffer<Float>?
+    package let read: AlignedBuffer<Float>?
+
+    package init(written: AlignedBuffer<Float>?, read: AlignedBuffer<Float>?) {
+      self.written = written
+      self.read = read
+    }
 
     fileprivate var pointers: SparseProduct.Scales {
       unsafe SparseProduct.Scales(outputs: written?.pointer, inputs: read?.pointer)
@@ -23,9 +26,9 @@ final class GraphProduct {
   }
 
   /// `F`, in whole blocks.
-  let stride: Int
+  package let stride: Int
   /// The item rows that this rank owns.
-  let owned: Range<Int>
+  package let owned: Range<Int>
   private let graph: InteractionGraph
   private let exchange: WholeTableExchange
   private let partials: PartialRows
@@ -36,15 +39,14 @@ final class GraphProduct {
   /// - Parameters:
   ///   - graph: The edges of this rank's users.
   ///   - stride: Floats per row.
-  ///   - group: The ranks.
   /// - Throws: What the group throws.
-  init(_ graph: InteractionGraph, stride: Int, group: any ProcessGroup) throws {
+  package init(_ graph: InteractionGraph, stride: Int) throws {
     self.graph = graph
     self.stride = stride
     partials = graph.transposed.makePartials(stride: stride)
     scratch = TreeScratch(stride: stride, shardCount: graph.tree.shardCount)
     exchange = try WholeTableExchange(
-      partials, group: group, ownership: graph.ownership, shardCount: graph.tree.shardCount,
+      partials, group: graph.group, ownership: graph.ownership, shardCount: graph.tree.shardCount,
       ordered: graph.isOrdered)
     owned = exchange.owned
   }
@@ -55,7 +57,7 @@ final class GraphProduct {
   ///   - items: `(I, stride)`.
   ///   - scales: `(U')` for what is written, `(I)` for what is read.
   ///   - users: `(U', stride)`, overwritten.
-  func multiply(
+  package func multiply(
     items: UnsafePointer<Float>, _ scales: Scales, intoUsers users: UnsafeMutablePointer<Float>
   ) {
     unsafe SparseProduct.multiply(
@@ -70,7 +72,7 @@ final class GraphProduct {
   ///   - scales: `(I)` for what is written, `(U')` for what is read.
   ///   - items: `(owned, stride)`, overwritten.
   /// - Throws: What the group throws.
-  func multiply(
+  package func multiply(
     users: UnsafePointer<Float>, _ scales: Scales, intoItems items: UnsafeMutablePointer<Float>
   ) throws {
     unsafe SparseProduct.multiplyTransposed(
@@ -80,25 +82,9 @@ final class GraphProduct {
   }
 
   /// Gives every rank the rows of all owners; see ``WholeTableExchange/gather(_:into:)``.
-  func gather(
+  package func gather(
     _ rows: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>
   ) throws {
     unsafe try exchange.gather(rows, into: all)
-  }
-}
-
-extension AlignedBuffer<Float> {
-  /// One value for each of `degrees`.
-  convenience init(_ degrees: [Int], _ value: (Float) -> Float) {
-    self.init(count: degrees.count)
-    for (row, degree) in degrees.enumerated() { unsafe pointer[row] = value(Float(degree)) }
-  }
-}
-
-extension RowTable {
-  /// Propagated rows: no optimizer updates them.
-  convenience init(propagated layout: RowLayout, rows: Range<Int>) {
-    self.init(
-      layout: layout, held: rows, owned: rows, optimizer: .gradientDescent, isLazy: false)
   }
 }
