@@ -48,7 +48,7 @@ import Training
     let run = joined(paths)
     let tree = ShardTree(shardCount: dataset.shardCount, rankCount: ranks)
     let output = "\(directory.path)/model-\(ranks).safetensors"
-    try LocalGroup.run(ranks: ranks) { group in
+    _ = try LocalGroup.run(ranks: ranks) { group in
       let context = JobContext(group: group, tree: tree, configuration: run.configuration)
       let model = try Model(run.configuration, dataset: dataset, context: context)
       let initial = try #require(
@@ -66,8 +66,10 @@ import Training
     }
     for (name, count) in [("user.factors", dataset.users), ("item.factors", dataset.items)] {
       let (left, right) = (try values(gmf, name), try values(mlp, name))
-      let expected = (0..<count).flatMap {
-        Array(left[8 * $0..<8 * $0 + 8]) + right[16 * $0..<16 * $0 + 16]
+      var expected: [Float] = []
+      for row in 0..<count {
+        expected += left[8 * row..<8 * row + 8]
+        expected += right[16 * row..<16 * row + 16]
       }
       #expect(try values(file, name) == expected, "\(name)")
     }
