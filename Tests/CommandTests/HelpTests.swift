@@ -83,7 +83,7 @@ struct Help {
     ("thinned", "prepare", "values: drop, exposure; default: drop"),
     ("shards", "prepare", "default: 16"),
     ("method", "train", "values: bce, negatives, idl, ig; default: ig"),
-    ("backbone", "train", "values: gmf; default: gmf"),
+    ("backbone", "train", "values: gmf, mlp, neumf; default: gmf"),
     ("optimizer", "train", "values: adam, adagrad, rowwise-adagrad, sgd; default: adam"),
     ("batch", "train", "<rows> Labeled rows per step, over all ranks. (default: 1024)"),
     ("patience", "train", "<epochs>"),

@@ -59,8 +59,8 @@ import Training
         step: 0, model: model.parameterSlabs(rank: group.rank), optimizer: [], state: [],
         metadata: [:], group: group)
     }
-    let file = try TensorFile.Reader(
-      path: "\(output)/\(try Files.names(in: output)[0])/model.safetensors")
+    let step = try #require(try Files.names(in: output).first { $0.hasPrefix("step-") })
+    let file = try TensorFile.Reader(path: "\(output)/\(step)/model.safetensors")
     func values(_ file: TensorFile.Reader, _ name: String) throws -> [Float] {
       try file.values(name, as: Float.self)
     }
