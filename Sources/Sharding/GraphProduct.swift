@@ -1,3 +1,4 @@
+import Fabric
 package import Kernels
 
 /// Products with the scaled adjacency of the graph, over all ranks: a layer of a graph model.

@@ -95,7 +95,7 @@ struct Help {
     ("unrated", "prepare", "default: positive with --format adjacency, else exposure"),
     ("split", "prepare", "default: 0.6,0.2,0.2"),
     ("method", "train", "values: bce, negatives, idl, ig, t-ce, r-ce, bpr; default: ig"),
-    ("backbone", "train", "values: gmf; default: gmf"),
+    ("backbone", "train", "values: gmf, mlp, neumf, lightgcn, ngcf; default: gmf"),
     ("optimizer", "train", "values: adam, adagrad, rowwise-adagrad, sgd; default: adam"),
     ("batch", "train", "<rows> Labeled rows per step, over all ranks. (default: 1024)"),
     ("patience", "train", "<n> Evaluations without a better one"),

@@ -45,11 +45,6 @@ extension TowerBackbone {
     }
   }
 
-  /// Makes room for the gradients of the pairs of a batch.
-  func reserveGradients(_ count: Int) {
-    _ = unsafe pairGradients.reserve(count * pairStride)
-  }
-
   func forward(
     _ rows: Range<Int>, _ parameters: BatchParameters, into scores: UnsafeMutablePointer<Float>
   ) {
@@ -100,8 +95,8 @@ extension TowerBackbone {
     pairs.columns(from: productFactors + 2 * towerFactors)
   }
 
-  /// Writes the gradients of the pairs, and those of the dense parameters to `leaf`, which are zero
-  /// for a microbatch without rows.
+  /// Overwrites the pairs by their gradients, and `leaf` by those of the dense parameters, which are
+  /// zero for a microbatch without rows.
   func backward(
     _ rows: Range<Int>, _ dense: UnsafePointer<Float>, scoreGradients: UnsafePointer<Float>,
     leaf: UnsafeMutablePointer<Float>
@@ -110,7 +105,6 @@ extension TowerBackbone {
     for buffer in descending {
       _ = unsafe buffer.reserve(count * max(tower.featureCount, tower.layers[0].outputs))
     }
-    let target = unsafe MutableMatrix(pairGradients.pointer, stride: pairStride).rows(from: first)
     let featureGradients = unsafe MutableMatrix(
       descending[0].pointer, stride: tower.featureCount)
     unsafe (leaf + tower.outputBiasOffset).update(repeating: 0, count: RowLayout.lanes)
@@ -120,62 +114,75 @@ extension TowerBackbone {
       gradients: Linear.Gradients(
         weight: MutableMatrix(leaf + tower.outputOffset, stride: tower.featureCount),
         bias: leaf + tower.outputBiasOffset))
-    if productFactors > 0 { productBackward(rows, featureGradients.reading, into: target) }
+    if productFactors > 0 { productBackward(rows, featureGradients.reading) }
     unsafe descend(
-      first, count, dense, from: featureGradients.columns(from: productFactors),
-      into: target.columns(from: productFactors), leaf: leaf)
+      first, count, dense, from: featureGradients.columns(from: productFactors), leaf: leaf)
   }
 
-  private func productBackward(
-    _ rows: Range<Int>, _ gradients: Matrix, into target: MutableMatrix
-  ) {
-    let pairs = pairs(rows.lowerBound)
+  private func productBackward(_ rows: Range<Int>, _ gradients: Matrix) {
+    let users = pairs(rows.lowerBound)
+    let items = itemProductColumns(users)
+    let aside = unsafe MutableMatrix(descending[1].pointer, stride: productFactors)
     Elementwise.multiply(
-      gradients, itemProductColumns(pairs).reading, into: target, rows: rows.count,
-      columns: productFactors)
+      gradients, items.reading, into: aside, rows: rows.count, columns: productFactors)
     Elementwise.multiply(
-      gradients, pairs.reading, into: itemProductColumns(target), rows: rows.count,
-      columns: productFactors)
+      gradients, users.reading, into: items, rows: rows.count, columns: productFactors)
+    Elementwise.scale(
+      aside.reading, by: 1, into: users, rows: rows.count, columns: productFactors)
   }
 
-  /// From the gradients of the last layer's outputs to those of the first layer's inputs.
+  /// From the gradients of the last layer's outputs to those of the first layer's inputs, which take
+  /// the place of the inputs when these are needed no more.
   private func descend(
     _ first: Int, _ count: Int, _ dense: UnsafePointer<Float>, from top: MutableMatrix,
-    into bottom: MutableMatrix, leaf: UnsafeMutablePointer<Float>
+    leaf: UnsafeMutablePointer<Float>
   ) {
     var gradients = top
     for index in tower.layers.indices.reversed() {
       let layer = tower.layers[index]
-      let below =
-        index > 0
-        ? unsafe MutableMatrix(
-          descending[(tower.layers.count - index) % 2].pointer, stride: layer.inputs) : bottom
       RectifiedLinear.backward(
         outputs: outputs(index, first).reading, gradients: gradients, rows: count,
         columns: layer.outputs)
       unsafe Linear.backward(
         layer.linear(dense), rows: count, input: inputs(index, first),
-        outputGradient: gradients.reading, inputGradient: below, gradients: layer.gradients(leaf))
+        outputGradient: gradients.reading, inputGradient: nil, gradients: layer.gradients(leaf))
+      let below =
+        index > 0
+        ? unsafe MutableMatrix(
+          descending[(tower.layers.count - index) % 2].pointer, stride: layer.inputs)
+        : pairs(first).columns(from: productFactors)
+      unsafe MatrixProduct.multiply(
+        rows: count, columns: layer.inputs, inner: layer.outputs, gradients.reading,
+        Matrix(dense + layer.weightOffset, stride: layer.inputs), into: below)
       gradients = below
     }
   }
 
-  /// Adds the decay of the pairs to their gradients.
-  func add(_ decay: BatchDecay, count: Int) {
-    let width = productFactors + towerFactors
-    let rows = unsafe Matrix(pairs.pointer, stride: pairStride)
-    let target = unsafe MutableMatrix(pairGradients.pointer, stride: pairStride)
-    unsafe Elementwise.addRows(
-      rows, by: decay.users, to: target, rows: count, columns: width)
-    unsafe Elementwise.addRows(
-      rows.columns(from: width), by: decay.items, to: target.columns(from: width), rows: count,
-      columns: width)
+  /// Adds the decay of the pairs to their gradients, which have taken their place.
+  func add(_ decay: BatchDecay, of batch: RowBatch, _ parameters: BatchParameters) {
+    let stride = userLayout.stride
+    for row in 0..<batch.count {
+      let target = pairs(row)
+      let user = unsafe Matrix(
+        parameters.users.base + Int(parameters.users.index[row]) * stride, stride: stride)
+      let item = unsafe Matrix(
+        parameters.items.base + Int(parameters.items.index[row]) * stride, stride: stride)
+      unsafe Elementwise.add(
+        user, factor: decay.users[row], to: target, rows: 1, columns: stride)
+      unsafe Elementwise.add(
+        item.columns(from: productFactors), factor: decay.items[row],
+        to: itemTowerColumns(target), rows: 1, columns: towerFactors)
+      guard productFactors > 0 else { continue }
+      unsafe Elementwise.add(
+        item, factor: decay.items[row], to: itemProductColumns(target), rows: 1,
+        columns: productFactors)
+    }
   }
 
   /// Adds the gradients of the pairs for each row of the tables.
   func scatter(_ batch: RowBatch, into gradients: BatchGradients) {
     let (stride, width) = (userLayout.stride, productFactors + towerFactors)
-    let source = unsafe MutableMatrix(pairGradients.pointer, stride: pairStride)
+    let source = pairs(0)
     unsafe RowScatter.addUsers(
       source.reading, columns: width, segments: gradients.userSegments,
       into: MutableMatrix(gradients.userRows.pointer, stride: stride))

@@ -18,9 +18,9 @@ package class TowerBackbone: Backbone {
   let towerFactors: Int
 
   /// `(B, 2G + F · 2ᴸ)`: `[p' ; p ; q ; q']`, so that the tower's input is in one piece.
+  /// The backward pass leaves their gradients in their place: a batch is large, and its memory is
+  /// then in the cache still.
   let pairs = ScratchBuffer<Float>()
-  /// The gradients of ``pairs``.
-  let pairGradients = ScratchBuffer<Float>()
   /// `(B, outputs)`: what each layer but the last leaves behind.
   let activations: [ScratchBuffer<Float>]
   /// `(B, G + F)`: the product and the last layer, which the output reads.
@@ -71,13 +71,12 @@ package class TowerBackbone: Backbone {
     _ batch: RowBatch, _ parameters: BatchParameters, scoreGradients: UnsafePointer<Float>,
     into gradients: BatchGradients
   ) {
-    reserveGradients(batch.count)
     for shard in 0..<batch.runs.count {
       let leaf = unsafe gradients.denseLeaves + shard * denseCount
       unsafe backward(
         batch.runs.rows(of: shard), parameters.dense, scoreGradients: scoreGradients, leaf: leaf)
     }
-    if let decay = gradients.decay { add(decay, count: batch.count) }
+    if let decay = gradients.decay { add(decay, of: batch, parameters) }
     scatter(batch, into: gradients)
   }
 }
