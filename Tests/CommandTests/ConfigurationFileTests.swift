@@ -7,7 +7,8 @@ import Testing
   /// Every option of train with a value that is not its default.
   static let training = [
     "method": "idl", "backbone": "gmf", "factors": "8", "biases": "true", "batch": "300",
-    "epochs": "2", "patience": "1", "select": "gauc", "optimizer": "rowwise-adagrad",
+    "epochs": "2", "patience": "1", "select": "gauc", "select-protocol": "sampled",
+    "evaluate-every": "2", "report-test": "lists", "optimizer": "rowwise-adagrad",
     "rate": "0.015", "weight-decay": "1e-4", "unlabeled-per-labeled": "2",
     "unlabeled-weight": "0.5", "unlabeled-source": "exposures", "inner-rate": "0.03",
     "inner-step": "gradient", "inner-share": "0.25", "tables": "sharded",
@@ -22,7 +23,9 @@ import Testing
   @Test func everyOptionOfTrainCanBeSet() throws {
     try Workspace.with { workspace in
       let target = workspace.target("run")
-      let options = Self.training.merging(["output": target.path]) { $1 }
+      let options = Self.training.merging([
+        "output": target.path, "lists": try workspace.lists(),
+      ]) { $1 }
       #expect(try Help("train").settable == Set(options.keys))
       let file = try write(Self.yaml(options), to: "\(workspace.path)/run.yaml")
       try run(["train", workspace.data, "--config", file]).success()
@@ -96,13 +99,21 @@ import Testing
       let evaluation = common.merging([
         "protocol": "labeled", "truth": "\(path)/feed/truth.tsv",
       ]) { $1 }
+      let sampled = common.merging([
+        "protocol": "sampled", "mask": "none", "candidates": "5", "candidate-seed": "4",
+      ]) { $1 }
+      let lists = ["protocol": "lists", "lists": "lists"]
       #expect(
-        try Help("evaluate").settable == Set(evaluation.keys).union(ranking.keys))
+        try Help("evaluate").settable
+          == Set([evaluation, ranking, sampled, lists].flatMap(\.keys)))
       file = try write(Self.yaml(ranking), to: "\(path)/options.yaml")
       let ranked = try json(try run(["evaluate", "\(path)/run", "--config", file]).success())
       #expect(ranked["protocol"] as? String == "full")
       #expect(ranked["mask"] as? String == "none")
       #expect((ranked["metrics"] as? [String: Any])?["recall@7"] as? Double != nil)
+      file = try write(Self.yaml(sampled), to: "\(path)/options.yaml")
+      let drawn = try json(try run(["evaluate", "\(path)/run", "--config", file]).success())
+      #expect(drawn["candidates"] as? Int == 5 && drawn["candidate_seed"] as? Int == 4)
       file = try write(Self.yaml(evaluation), to: "\(path)/options.yaml")
       let output = try json(try run(["evaluate", "\(path)/run", "--config", file]).success())
       #expect(output["split"] as? String == "valid")

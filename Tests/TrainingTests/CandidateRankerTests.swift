@@ -158,7 +158,7 @@ import Training
           }
         }
       }
-      #expect(cases.count > 20)
+      #expect(cases.count > 10)
       #expect(cases.map(\.user) == expected.map(\.user))
       #expect(cases.map(\.relevant) == expected.map(\.relevant))
       for (one, all) in zip(cases, expected) {
