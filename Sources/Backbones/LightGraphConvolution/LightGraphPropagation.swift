@@ -78,7 +78,7 @@ final class LightGraphPropagation: Propagation {
       userSide.addSumToNext()
       itemSide.addSumToNext()
     }
-    return (userSide.nextRows, itemSide.nextRows)
+    return (userSide.finish(), itemSide.finish())
   }
 
   /// Multiplies `K` times, from the rows that both sides begin with; calls `body` when a layer is in
@@ -107,6 +107,8 @@ private final class Side {
   /// The layer at hand, and the one after it.
   private(set) var current: AlignedBuffer<Float>
   private(set) var next: AlignedBuffer<Float>
+  /// The result of the way back, which forward passes leave alone.
+  private var gradients: AlignedBuffer<Float>
   /// The sum of the layers; on the way back the gradient of the propagated rows.
   private let sum: AlignedBuffer<Float>
   private let keys: AlignedBuffer<UInt32>
@@ -118,6 +120,7 @@ private final class Side {
     self.stride = stride
     current = AlignedBuffer(count: rows.count * stride)
     next = AlignedBuffer(count: rows.count * stride)
+    gradients = AlignedBuffer(count: rows.count * stride)
     sum = AlignedBuffer(count: rows.count * stride)
     keys = AlignedBuffer(count: rows.count)
     for (index, row) in rows.enumerated() { unsafe keys.pointer[index] = UInt32(row) }
@@ -162,8 +165,9 @@ private final class Side {
   /// Goes on with the next layer.
   func advance() { swap(&current, &next) }
 
-  /// The next rows, with their numbers.
-  var nextRows: KeyedRows {
-    unsafe KeyedRows(keys: keys.pointer, rows: next.pointer, count: count)
+  /// Ends the way back: the next rows are the gradients.
+  func finish() -> KeyedRows {
+    swap(&next, &gradients)
+    return unsafe KeyedRows(keys: keys.pointer, rows: gradients.pointer, count: count)
   }
 }
