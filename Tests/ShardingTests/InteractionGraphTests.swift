@@ -11,7 +11,7 @@ import Testing
 
   @Test(arguments: [1, 2, 3, 4]) func edgesAreOfOwnUsersAndDegreesOfAll(ranks: Int) throws {
     let tree = ShardTree(shardCount: 4, rankCount: ranks)
-    try LocalGroup.run(ranks: ranks) { group in
+    _ = try LocalGroup.run(ranks: ranks) { group in
       let run = tree.shards(of: group.rank)
       let users = Self.userStarts[run.lowerBound]..<Self.userStarts[run.upperBound]
       var own = InteractionGraph.Edges()

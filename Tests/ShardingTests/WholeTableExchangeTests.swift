@@ -1,7 +1,6 @@
 import Fabric
 import Kernels
 import Sharding
-import TestSupport
 import Testing
 
 /// Sums of whole tables against sums by hand.

@@ -23,9 +23,9 @@ struct PinSageMap {
     /// `W` and `w` of each layer.
     private(set) var outputs: [PinSageMap] = []
     /// `G₁` and `g`.
-    let hidden: PinSageMap
+    let headHidden: PinSageMap
     /// `G₂`.
-    let final: PinSageMap
+    let headOutput: PinSageMap
     /// Floats of all.
     let floatCount: Int
 
@@ -45,14 +45,14 @@ struct PinSageMap {
         neighbours.append(map("layers.\(layer).neighbours", inputs: factors))
         outputs.append(map("layers.\(layer).output", inputs: 2 * factors))
       }
-      hidden = map("head.hidden", inputs: factors)
-      final = map("head.output", inputs: factors, hasBias: false)
+      headHidden = map("head.hidden", inputs: factors)
+      headOutput = map("head.output", inputs: factors, hasBias: false)
       floatCount = end
     }
 
     /// As they stand in model files.
     var tensors: [DenseTensor] {
-      (zip(neighbours, outputs).flatMap { [$0, $1] } + [hidden, final]).flatMap(\.tensors)
+      (zip(neighbours, outputs).flatMap { [$0, $1] } + [headHidden, headOutput]).flatMap(\.tensors)
     }
   }
 

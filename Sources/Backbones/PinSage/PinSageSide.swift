@@ -105,10 +105,10 @@ final class PinSageSide {
 
   /// Writes the propagated rows, `(count, F)`.
   func writeHead(dense: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>) {
-    unsafe apply(maps.hidden, narrow(last), dense, into: narrow(hidden))
+    unsafe apply(maps.headHidden, narrow(last), dense, into: narrow(hidden))
     for shard in shards {
       unsafe Linear.forward(
-        maps.final.layer(dense), rows: shard.count,
+        maps.headOutput.layer(dense), rows: shard.count,
         input: narrow(hidden).rows(from: shard.lowerBound).reading,
         output: MutableMatrix(target, stride: stride).rows(from: shard.lowerBound))
     }
@@ -139,11 +139,12 @@ final class PinSageSide {
         from: gradients.rows + index * stride, count: stride)
     }
     unsafe applyBackward(
-      maps.final, input: narrow(hidden), narrow(gradient), dense, leaves, into: narrow(scratch))
+      maps.headOutput, input: narrow(hidden), narrow(gradient), dense, leaves, into: narrow(scratch)
+    )
     RectifiedLinear.backward(
       outputs: narrow(hidden).reading, gradients: narrow(scratch), rows: count, columns: stride)
     unsafe applyBackward(
-      maps.hidden, input: narrow(last), narrow(scratch), dense, leaves, into: narrow(gradient))
+      maps.headHidden, input: narrow(last), narrow(scratch), dense, leaves, into: narrow(gradient))
   }
 
   /// Goes back through layer `layer`, up to the rows before it and the neighbours' means.

@@ -1,5 +1,5 @@
 package import Fabric
-import Kernels
+package import Kernels
 import Randomness
 package import Sharding
 
