@@ -103,8 +103,8 @@ import Training
     func scores(_ pairs: [(user: UInt32, item: UInt32)]) throws -> [Float] {
       let scores = AlignedBuffer<Float>(count: pairs.count)
       let (users, items) = (pairs.map(\.user), pairs.map(\.item))
-      try users.withUnsafeBufferPointer { users in
-        try items.withUnsafeBufferPointer { items in
+      unsafe try users.withUnsafeBufferPointer { users in
+        unsafe try items.withUnsafeBufferPointer { items in
           unsafe try scorer.score(
             [Scorer.UserItemRows(users: users, items: items)], into: scores.pointer)
         }

@@ -1,5 +1,6 @@
 import Backbones
 import Fabric
+import Kernels
 import Sharding
 import Training
 
