@@ -36,7 +36,8 @@ package protocol Propagation: AnyObject {
   ///   - items: Likewise of item rows that this rank owns, complete.
   ///   - tables: The parameters.
   ///   - denseLeaves: `(S', denseCount)`: the dense gradient of each shard, added to.
-  /// - Returns: The gradients of all user rows and of all owned item rows; valid until the next call.
+  /// - Returns: The gradients of all user rows and of all owned item rows; valid until the next call
+  ///   of this method, whatever is propagated forward meanwhile.
   /// - Throws: What an exchange throws.
   func backward(
     users: KeyedRows, items: KeyedRows, _ tables: PropagatedTables,

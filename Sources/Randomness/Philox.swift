@@ -20,6 +20,7 @@ package struct Philox: Sendable {
     case verification
     case dropout
     case candidates
+    case walks
   }
 
   private let key: SIMD2<UInt32>

@@ -31,6 +31,7 @@ package final class GraphProduct {
   /// The item rows that this rank owns.
   package let owned: Range<Int>
   private let graph: InteractionGraph
+  private let isAlone: Bool
   private let exchange: WholeTableExchange
   private let partials: PartialRows
   private let scratch: TreeScratch
@@ -43,6 +44,7 @@ package final class GraphProduct {
   /// - Throws: What the group throws.
   package init(_ graph: InteractionGraph, stride: Int) throws {
     self.graph = graph
+    isAlone = group.size == 1
     self.stride = stride
     partials = graph.transposed.makePartials(stride: stride)
     scratch = TreeScratch(stride: stride, shardCount: graph.tree.shardCount)
@@ -80,6 +82,15 @@ package final class GraphProduct {
       graph.transposed, by: Matrix(users, stride: stride), columns: stride,
       scales: scales.pointers, scratch: scratch, into: partials)
     unsafe try exchange.reduce(partials, into: items)
+  }
+
+  /// The rows of all owners: gathered into `buffer`, or where they are when a rank is alone.
+  func all(
+    _ rows: UnsafePointer<Float>, gatheredInto buffer: UnsafeMutablePointer<Float>
+  ) throws -> UnsafePointer<Float> {
+    if isAlone { return unsafe rows }
+    unsafe try exchange.gather(rows, into: buffer)
+    return unsafe UnsafePointer(buffer)
   }
 
   /// Gives every rank the rows of all owners; see ``WholeTableExchange/gather(_:into:)``.

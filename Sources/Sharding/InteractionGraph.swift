@@ -21,6 +21,8 @@ package final class InteractionGraph {
   package let itemRanges: [Range<Int>]
   /// The number in the whole job of user 0.
   package let firstUser: Int
+  /// The item rows that this rank owns.
+  package var ownedItems: Range<Int> { ownership.rows(of: group.rank) }
   /// Who owns which item rows.
   package let ownership: RowOwnership
   package let tree: ShardTree
@@ -88,8 +90,15 @@ extension SparseRows {
 }
 
 extension SparseColumns {
-  /// The transpose, where `shards` says which rows belong to which of the rank's shards.
-  fileprivate convenience init(
+  /// The transpose of the rows of one rank.
+  ///
+  /// - Parameters:
+  ///   - matrix: The rows.
+  ///   - ranges: Those of each shard of the rank, one after the other from 0.
+  ///   - tree: The shards and their owners.
+  ///   - rank: The rank.
+  ///   - isOrdered: Whether sums over rows follow the shard tree.
+  convenience init(
     _ matrix: SparseRows, shards ranges: [Range<Int>], tree: ShardTree, rank: Int, isOrdered: Bool
   ) {
     let run = tree.shards(of: rank)

@@ -1,6 +1,6 @@
 import Fabric
-import Interactions
-import Sharding
+package import Interactions
+package import Sharding
 
 extension InteractionGraph {
   /// The graph of a dataset's positive training pairs, each pair one edge. A collective.
@@ -9,7 +9,7 @@ extension InteractionGraph {
   ///   - dataset: The rows.
   ///   - context: Ranks and shards.
   /// - Throws: `Failure` when a shard cannot be mapped; what the group throws.
-  convenience init(_ dataset: Dataset, context: JobContext) throws {
+  package convenience init(_ dataset: Dataset, context: JobContext) throws {
     let run = context.tree.shards(of: context.group.rank)
     let firstUser = dataset.userStarts[run.lowerBound]
     var edges = Edges()

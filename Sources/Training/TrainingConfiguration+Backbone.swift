@@ -3,15 +3,23 @@ import Storage
 
 /// The family of models.
 package enum BackboneName: String, Codable, Sendable, CaseIterable {
-  case gmf, mlp, neumf, lightgcn, ngcf
+  case gmf, mlp, neumf, lightgcn, ngcf, pinsage
 
   /// Layers when none are asked for; `nil` for a family without layers.
   package var standardLayers: Int? {
     switch self {
     case .gmf: nil
     case .mlp, .neumf, .lightgcn, .ngcf: 3
+    case .pinsage: 2
     }
   }
+
+  /// Dropout when none is asked for: that of NGCF's authors.
+  package var standardDropout: Double { self == .ngcf ? 0.1 : 0 }
+
+  /// The deviation of initial embeddings when none is asked for; it counts with families only that
+  /// draw them from a normal distribution.
+  package var standardInitialDeviation: Double { self == .lightgcn ? 0.1 : 0.01 }
 }
 
 /// What the options say of the backbone.
@@ -22,25 +30,62 @@ extension TrainingConfiguration {
   /// The layers that are asked for, or as many as the family usually has.
   package var resolvedLayers: Int? { layers ?? backbone.standardLayers }
 
+  /// The dropout that is asked for, or the family's usual one.
+  package var resolvedDropout: Double { dropout ?? backbone.standardDropout }
+
+  /// The deviation that is asked for, or the family's usual one.
+  package var resolvedInitialDeviation: Double {
+    initialDeviation ?? backbone.standardInitialDeviation
+  }
+
+  package var resolvedNeighbours: Int { neighbours ?? Self.standardNeighbours }
+  package var resolvedWalks: Int { walks ?? Self.standardWalks }
+  package var resolvedWalkLength: Int { walkLength ?? Self.standardWalkLength }
+
+  package static let standardNeighbours = 16
+  package static let standardWalks = 100
+  package static let standardWalkLength = 3
+
+  /// Writes down what the family takes for options that were not given and that it has.
+  package mutating func fillBackboneDefaults() {
+    if backbone == .ngcf { dropout = resolvedDropout }
+    if Self.normalFamilies.contains(backbone) { initialDeviation = resolvedInitialDeviation }
+    guard backbone == .pinsage else { return }
+    (neighbours, walks, walkLength) = (resolvedNeighbours, resolvedWalks, resolvedWalkLength)
+  }
+
+  /// Families whose initial embeddings have a normal distribution that can be chosen.
+  private static let normalFamilies: [BackboneName] = [.gmf, .lightgcn]
+
   /// A new backbone of the configured family.
   ///
   /// - Parameters:
   ///   - userCount: Users of the whole job.
   ///   - itemCount: Items.
+  /// - Returns: The backbone.
   func makeBackbone(userCount: Int, itemCount: Int) -> any Backbone {
     let layers = resolvedLayers ?? 0
     return switch backbone {
     case .gmf:
       GeneralizedMatrixFactorization(
         factors: factors, hasBiases: biases, trainsOutput: outputWeights == .trained,
-        initialDeviation: initialDeviation)
+        initialDeviation: resolvedInitialDeviation)
     case .mlp: MultilayerPerceptron(factors: factors, layers: layers)
     case .neumf: NeuralMatrixFactorization(factors: factors, layers: layers)
-    case .lightgcn: LightGraphConvolution(factors: factors, layers: layers)
+    case .lightgcn:
+      LightGraphConvolution(
+        factors: factors, layers: layers, initialDeviation: resolvedInitialDeviation)
     case .ngcf:
       NeuralGraphCollaborativeFiltering(
-        .init(factors: factors, layers: layers, dropout: Float(dropout)), userCount: userCount,
-        itemCount: itemCount)
+        .init(factors: factors, layers: layers, dropout: Float(resolvedDropout)),
+        userCount: userCount, itemCount: itemCount)
+    case .pinsage:
+      PinSage(
+        factors: factors, layers: layers,
+        walks: RandomWalks.Plan(
+          seed: seed, walks: resolvedWalks, length: resolvedWalkLength,
+          neighbours: resolvedNeighbours),
+        userCount: userCount, itemCount: itemCount)
     }
   }
 
@@ -53,10 +98,20 @@ extension TrainingConfiguration {
       if let layers { throw .usage("--layers \(layers): the backbone gmf has no layers") }
     case .mlp, .neumf: try validateTower()
     case .lightgcn, .ngcf: try validateGraphModel()
+    case .pinsage:
+      try validateGraphModel()
+      try requireWholeBlocks()
     }
-    guard dropout == 0 || backbone == .ngcf else {
-      throw .usage("--dropout \(dropout): the backbone \(backbone.rawValue) has no dropout")
+    guard resolvedDropout == 0 || backbone == .ngcf else {
+      throw .usage(
+        "--dropout \(resolvedDropout): the backbone \(backbone.rawValue) has no dropout")
     }
+    if let initialDeviation, !Self.normalFamilies.contains(backbone) {
+      throw .usage(
+        "--initial-deviation \(initialDeviation): only gmf and lightgcn start from a normal "
+          + "distribution that can be chosen, not \(backbone.rawValue)")
+    }
+    try validateWalks()
     guard let initializeFrom else { return }
     guard backbone == .neumf else {
       throw .usage(
@@ -85,12 +140,31 @@ extension TrainingConfiguration {
     }
   }
 
-  private func validateTower() throws(Failure) {
-    let name = backbone.rawValue
-    try refuseBiases()
-    guard factors % 8 == 0 else {
-      throw .usage("--factors \(factors): must be a multiple of 8 with --backbone \(name)")
+  private func validateWalks() throws(Failure) {
+    let numbers = [
+      ("neighbours", neighbours, 1024), ("walks", walks, 1 << 16), ("walk-length", walkLength, 256),
+    ]
+    for (option, number, most) in numbers {
+      guard let number else { continue }
+      guard backbone == .pinsage else {
+        throw .usage("--\(option) \(number): only the backbone pinsage walks")
+      }
+      guard (1...most).contains(number) else {
+        throw .usage("--\(option) \(number): must be in 1 ... \(most)")
+      }
     }
+  }
+
+  private func requireWholeBlocks() throws(Failure) {
+    guard factors % 8 == 0 else {
+      throw .usage(
+        "--factors \(factors): must be a multiple of 8 with --backbone \(backbone.rawValue)")
+    }
+  }
+
+  private func validateTower() throws(Failure) {
+    try refuseBiases()
+    try requireWholeBlocks()
     let layers = resolvedLayers ?? 0
     guard (1...10).contains(layers) else {
       throw .usage("--layers \(layers): must be in 1 ... 10")

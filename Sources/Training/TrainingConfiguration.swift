@@ -103,8 +103,14 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var biases = false
   /// `L`, of backbones with layers; see ``resolvedLayers``.
   package var layers: Int?
-  /// The share of activations that a backbone with dropout drops in training.
-  package var dropout = 0.0
+  /// The share of activations that a backbone with dropout drops in training; see
+  /// ``resolvedDropout``.
+  package var dropout: Double?
+  /// The most neighbours of a node, walks from it and items that each visits, of backbones that
+  /// walk; see ``walks(_:)``.
+  package var neighbours: Int?
+  package var walks: Int?
+  package var walkLength: Int?
   /// The runs whose best models are joined into the initial one.
   package var initializeFrom: [String]?
   /// The SHA-256 of each of these models.
@@ -144,7 +150,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// Decay of the rows that a batch reads.
   package var rowDecay = 0.0
   package var outputWeights = OutputWeights.trained
-  package var initialDeviation = 0.01
+  /// See ``resolvedInitialDeviation``.
+  package var initialDeviation: Double?
   package var tables = TablePlacement.replicated
   package var reduction = Reduction.ordered
   /// Steps between checkpoints, beside those after epochs; 0 for none.
@@ -169,6 +176,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     }
     try require((1...4096).contains(factors), "factors", factors, "in 1 ... 4096")
     try validateBackbone()
+    let dropout = resolvedDropout
     try require(dropout >= 0 && dropout < 1, "dropout", dropout, "in 0 ..< 1")
     try require((1...1 << 24).contains(batch), "batch", batch, "in 1 ... 16777216")
     try require((1...1 << 20).contains(epochs), "epochs", epochs, "in 1 ... 1048576")
@@ -203,6 +211,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
       "a number of at least 0")
     try require(
       rowDecay >= 0 && rowDecay.isFinite, "row-decay", rowDecay, "a number of at least 0")
+    let initialDeviation = resolvedInitialDeviation
     try require(
       initialDeviation > 0 && initialDeviation.isFinite, "initial-deviation", initialDeviation,
       "a positive number")
@@ -219,7 +228,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     [
       ("method", method.rawValue), ("backbone", backbone.rawValue), ("factors", "\(factors)"),
       ("biases", "\(biases)"), ("layers", resolvedLayers.map { "\($0)" } ?? "none"),
-      ("dropout", "\(dropout)"),
+      ("dropout", "\(resolvedDropout)"), ("neighbours", "\(resolvedNeighbours)"),
+      ("walks", "\(resolvedWalks)"), ("walk-length", "\(resolvedWalkLength)"),
       ("initialize-from", initialModels?.joined(separator: ",") ?? "none"),
       ("batch", "\(batch)"), ("select", select.rawValue),
       ("select-protocol", selectProtocol.rawValue), ("evaluate-every", "\(evaluateEvery)"),
@@ -230,7 +240,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
       ("inner-share", "\(innerShare)"), ("drop-rate", "\(dropRate)"),
       ("drop-steps", "\(dropSteps)"), ("reweight-power", "\(reweightPower)"),
       ("row-decay", "\(rowDecay)"), ("output-weights", outputWeights.rawValue),
-      ("initial-deviation", "\(initialDeviation)"), ("reduction", reduction.rawValue),
+      ("initial-deviation", "\(resolvedInitialDeviation)"), ("reduction", reduction.rawValue),
       ("seed", "\(seed)"),
     ]
   }

@@ -50,7 +50,8 @@ struct Help {
       [
         "output", "method", "backbone", "factors", "biases", "batch", "epochs", "patience",
         "select", "select-protocol", "evaluate-every", "report-test", "lists", "layers", "dropout",
-        "initialize-from", "optimizer", "rate", "weight-decay", "row-decay",
+        "neighbours", "walks", "walk-length", "initialize-from", "optimizer", "rate",
+        "weight-decay", "row-decay",
         "unlabeled-per-labeled",
         "unlabeled-weight", "unlabeled-source", "inner-rate", "inner-step", "inner-share",
         "drop-rate", "drop-steps", "reweight-power", "output-weights", "initial-deviation",

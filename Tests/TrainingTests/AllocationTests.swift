@@ -71,6 +71,24 @@ struct AllocationTests {
     #expect(counts.allSatisfy { $0 == 0 }, "\(counts)")
   }
 
+  /// Nor one that propagates, on any number of ranks.
+  @Test(arguments: BackboneName.graphModels, Method.allCases)
+  func propagationAllocatesNothing(backbone: BackboneName, method: Method) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    for reduction in [Reduction.ordered, .native] {
+      var configuration = TrainingConfiguration.small(backbone, method)
+      configuration.reduction = reduction
+      for ranks in [1, 3] {
+        let counts = try LocalGroup.run(ranks: ranks) { [configuration] in
+          try Self.counts(dataset, configuration, on: UncountedGroup($0))
+        }
+        #expect(
+          counts.joined().allSatisfy { $0 == 0 }, "\(reduction), \(ranks) ranks: \(counts)")
+      }
+    }
+  }
+
   /// Nor where the number of unlabeled rows has to be counted, or rows are exposures.
   @Test(
     arguments: [Method.negatives, .idl, .ig, .tce, .rce, .bpr],

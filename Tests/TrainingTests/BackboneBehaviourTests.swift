@@ -29,10 +29,33 @@ import Training
     let dataset = try ToyLog.uneven(withOmnivore: true).prepare(in: directory)
     let run = TrainingRun(.small(backbone, method), dataset, "\(directory.path)/run")
     let alone = try run.outcome(ranks: 1, as: "alone")
-    for ranks in [1, 2, 4] {
+    for ranks in BackboneName.graphModels.contains(backbone) ? [1, 2, 3, 4] : [1, 2, 4] {
       for placement in Placement.all(ranks: ranks) {
         let other = try run.outcome(ranks: ranks, at: placement, as: "\(ranks)-\(placement)")
         #expect(other.differences(from: alone) == [], "\(ranks) ranks, \(placement)")
+      }
+    }
+  }
+
+  /// Nothing is promised of the last digits, but ranks agree and the figures are close.
+  @Test(arguments: BackboneName.graphModels) func nativeReductionRuns(
+    backbone: BackboneName
+  ) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory)
+    var configuration = TrainingConfiguration.small(backbone, .idl)
+    configuration.epochs = 1
+    let ordered = try TrainingRun(configuration, dataset, "\(directory.path)/ordered")
+      .outcome(ranks: 1, as: "1")
+    configuration.reduction = .native
+    let run = TrainingRun(configuration, dataset, "\(directory.path)/native")
+    for ranks in [1, 3] {
+      for placement in [Placement.shared, .sharded] {
+        let outcome = try run.outcome(ranks: ranks, at: placement, as: "\(ranks)-\(placement)")
+        #expect(outcome.isUnanimous)
+        let (loss, other) = (outcome.history[0].labeledLoss, ordered.history[0].labeledLoss)
+        // As in ParityTests: Adam may turn the last digit of a gradient into a step.
+        #expect(abs((loss ?? .nan) - (other ?? .nan)) < 0.05)
       }
     }
   }
@@ -97,6 +120,11 @@ import Training
   }
 }
 
+extension BackboneName {
+  /// Families that propagate.
+  static let graphModels: [Self] = [.lightgcn, .ngcf, .pinsage]
+}
+
 extension TrainingConfiguration {
   /// A run of a few steps.
   static func small(_ backbone: BackboneName, _ method: Method) -> Self {
@@ -106,6 +134,10 @@ extension TrainingConfiguration {
       $0.biases = backbone == .gmf
       $0.layers = backbone == .gmf ? nil : 2
       $0.rate = backbone == .gmf ? 0.05 : 0.01
+      if BackboneName.graphModels.contains(backbone) { $0.rowDecay = 0.05 }
+      if backbone == .lightgcn { $0.factors = 10 }
+      if backbone == .ngcf { ($0.factors, $0.dropout) = (10, 0.2) }
+      if backbone == .pinsage { ($0.neighbours, $0.walks, $0.walkLength) = (4, 10, 2) }
     }
   }
 
@@ -124,6 +156,10 @@ extension TrainingConfiguration {
       case .neumf:
         ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (8, 60, 0.01, 0.005)
         $0.layers = 2
+      case .lightgcn, .ngcf:
+        ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (8, 40, 0.02, 0.005)
+        $0.layers = 2
+      case .pinsage: ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (16, 60, 0.01, 0.002)
       }
     }
   }

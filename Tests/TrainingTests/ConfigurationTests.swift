@@ -69,6 +69,65 @@ import Training
     },
   ]
 
+  static let graphMistakes = [
+    Mistake("--layers 0: must be in 1 ... 10") { ($0.backbone, $0.layers) = (.lightgcn, 0) },
+    Mistake("--layers 11: must be in 1 ... 10") { ($0.backbone, $0.layers) = (.ngcf, 11) },
+    Mistake("--biases: the backbone pinsage has none per user and item; only gmf has") {
+      ($0.backbone, $0.biases) = (.pinsage, true)
+    },
+    Mistake("--dropout 0.1: the backbone lightgcn has no dropout") {
+      ($0.backbone, $0.dropout) = (.lightgcn, 0.1)
+    },
+    Mistake("--dropout 1.0: must be in 0 ..< 1") { ($0.backbone, $0.dropout) = (.ngcf, 1) },
+    Mistake("--dropout nan: must be in 0 ..< 1") { ($0.backbone, $0.dropout) = (.ngcf, .nan) },
+    Mistake("--factors 10: must be a multiple of 8 with --backbone pinsage") {
+      ($0.backbone, $0.factors) = (.pinsage, 10)
+    },
+    Mistake("--neighbours 3: only the backbone pinsage walks") {
+      ($0.backbone, $0.neighbours) = (.ngcf, 3)
+    },
+    Mistake("--neighbours 0: must be in 1 ... 1024") {
+      ($0.backbone, $0.neighbours) = (.pinsage, 0)
+    },
+    Mistake("--walks 65537: must be in 1 ... 65536") {
+      ($0.backbone, $0.walks) = (.pinsage, 65537)
+    },
+    Mistake("--walk-length 257: must be in 1 ... 256") {
+      ($0.backbone, $0.walkLength) = (.pinsage, 257)
+    },
+    Mistake(
+      "--initial-deviation 0.5: only gmf and lightgcn start from a normal distribution that can be "
+        + "chosen, not ngcf"
+    ) { ($0.backbone, $0.initialDeviation) = (.ngcf, 0.5) },
+  ]
+
+  @Test(arguments: graphMistakes) func whatAGraphModelHasNotIsRefused(mistake: Mistake) {
+    whatCannotBeMeantIsRefused(mistake: mistake)
+  }
+
+  /// A family's usual values are options like those that are given.
+  @Test func familiesHaveTheirOwnDefaults() throws {
+    func resolved(_ backbone: BackboneName) -> TrainingConfiguration {
+      var configuration = TrainingConfiguration()
+      configuration.backbone = backbone
+      configuration.fillBackboneDefaults()
+      return configuration
+    }
+    #expect(BackboneName.allCases.map { resolved($0).dropout } == [nil, nil, nil, nil, 0.1, nil])
+    #expect(
+      BackboneName.allCases.map { resolved($0).initialDeviation }
+        == [0.01, nil, nil, 0.1, nil, nil])
+    #expect(BackboneName.allCases.map { resolved($0).resolvedLayers } == [nil, 3, 3, 3, 3, 2])
+    #expect(resolved(.pinsage).neighbours == 16 && resolved(.ngcf).neighbours == nil)
+    for backbone in BackboneName.allCases {
+      try resolved(backbone).validate()
+      var implicit = TrainingConfiguration()
+      implicit.backbone = backbone
+      #expect(
+        implicit.defining.map(\.value) == resolved(backbone).defining.map(\.value))
+    }
+  }
+
   @Test(arguments: backboneMistakes) func whatABackboneHasNotIsRefused(mistake: Mistake) {
     whatCannotBeMeantIsRefused(mistake: mistake)
   }

@@ -74,18 +74,17 @@ final class LightGraphPropagation: Propagation {
       userSide.addSumToNext()
       itemSide.addSumToNext()
     }
-    return (userSide.nextRows, itemSide.nextRows)
+    return (userSide.finish(), itemSide.finish())
   }
 
   /// Multiplies `K` times, from the rows that both sides begin with; calls `body` when a layer is in
   /// the next rows of both.
   private func climb(_ body: () -> Void) throws {
     for layer in 1...layers {
-      unsafe try product.gather(itemSide.current.pointer, into: allItems.pointer)
-      unsafe product.multiply(
-        items: allItems.pointer, userScales, intoUsers: userSide.next.pointer)
+      let items = unsafe try product.all(itemSide.current, gatheredInto: allItems.pointer)
+      unsafe product.multiply(items: items, userScales, intoUsers: userSide.next.pointer)
       unsafe try product.multiply(
-        users: userSide.current.pointer, itemScales, intoItems: itemSide.next.pointer)
+        users: userSide.current, itemScales, intoItems: itemSide.next.pointer)
       body()
       if layer < layers {
         userSide.advance()
@@ -100,9 +99,13 @@ final class LightGraphPropagation: Propagation {
 private final class Side {
   private let count: Int
   private let stride: Int
-  /// The layer at hand, and the one after it.
-  private(set) var current: AlignedBuffer<Float>
+  /// The layer at hand: the rows that both ways begin with are read where they are.
+  private(set) var current: UnsafePointer<Float>
+  /// The layer after it, and the memory of the one after that.
   private(set) var next: AlignedBuffer<Float>
+  private var spare: AlignedBuffer<Float>
+  /// The result of the way back, which forward passes leave alone.
+  private var gradients: AlignedBuffer<Float>
   /// The sum of the layers; on the way back the gradient of the propagated rows.
   private let sum: AlignedBuffer<Float>
   private let keys: AlignedBuffer<UInt32>
@@ -112,17 +115,19 @@ private final class Side {
     count = rows.count
     firstRow = rows.lowerBound
     self.stride = stride
-    current = AlignedBuffer(count: rows.count * stride)
     next = AlignedBuffer(count: rows.count * stride)
+    spare = AlignedBuffer(count: rows.count * stride)
+    gradients = AlignedBuffer(count: rows.count * stride)
     sum = AlignedBuffer(count: rows.count * stride)
+    unsafe current = UnsafePointer(sum.pointer)
     keys = AlignedBuffer(count: rows.count)
     for (index, row) in rows.enumerated() { unsafe keys.pointer[index] = UInt32(row) }
   }
 
-  /// Starts with all rows of layer 0.
+  /// Starts with all rows of layer 0, which stay as they are until the last layer is there.
   func begin(_ rows: UnsafePointer<Float>) {
     unsafe sum.pointer.update(from: rows, count: sum.count)
-    unsafe current.pointer.update(from: rows, count: sum.count)
+    unsafe current = rows
   }
 
   /// Starts with the gradients of some propagated rows; the others are zero.
@@ -134,7 +139,7 @@ private final class Side {
         Matrix(gradients.rows + index * stride, stride: stride), by: share,
         into: MutableMatrix(sum.pointer + row * stride, stride: stride), rows: 1, columns: stride)
     }
-    unsafe current.pointer.update(from: sum.pointer, count: sum.count)
+    unsafe current = UnsafePointer(sum.pointer)
   }
 
   private func matrix(_ buffer: AlignedBuffer<Float>) -> MutableMatrix {
@@ -156,10 +161,14 @@ private final class Side {
   }
 
   /// Goes on with the next layer.
-  func advance() { swap(&current, &next) }
+  func advance() {
+    unsafe current = UnsafePointer(next.pointer)
+    swap(&next, &spare)
+  }
 
-  /// The next rows, with their numbers.
-  var nextRows: KeyedRows {
-    unsafe KeyedRows(keys: keys.pointer, rows: next.pointer, count: count)
+  /// Ends the way back: the next rows are the gradients.
+  func finish() -> KeyedRows {
+    swap(&next, &gradients)
+    return unsafe KeyedRows(keys: keys.pointer, rows: gradients.pointer, count: count)
   }
 }

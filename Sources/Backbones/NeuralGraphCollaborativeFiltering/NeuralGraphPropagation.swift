@@ -67,9 +67,9 @@ final class NeuralGraphPropagation: Propagation {
     unsafe itemSide.begin(itemRows(0, tables), into: scoredOwn.pointer)
     for layer in 1...layers {
       let (userInput, itemInput) = unsafe (userRows(layer - 1, tables), itemRows(layer - 1, tables))
-      unsafe try product.gather(itemInput, into: allItems.pointer)
+      let items = unsafe try product.all(itemInput, gatheredInto: allItems.pointer)
       unsafe product.multiply(
-        items: allItems.pointer, GraphProduct.Scales(written: userSide.scales, read: nil),
+        items: items, GraphProduct.Scales(written: userSide.scales, read: nil),
         intoUsers: userSide.mean(layer))
       unsafe try product.multiply(
         users: userInput, GraphProduct.Scales(written: allScales, read: nil),
@@ -106,9 +106,10 @@ final class NeuralGraphPropagation: Propagation {
 
   /// The gradient of the means reaches the rows that they are means of: `Âᵀ`.
   private func passBack() throws {
-    unsafe try product.gather(itemSide.sumGradient.pointer, into: allItems.pointer)
+    let items = unsafe try product.all(
+      itemSide.sumGradient.pointer, gatheredInto: allItems.pointer)
     unsafe product.multiply(
-      items: allItems.pointer, GraphProduct.Scales(written: nil, read: allScales),
+      items: items, GraphProduct.Scales(written: nil, read: allScales),
       intoUsers: userSide.scratch.pointer)
     unsafe try product.multiply(
       users: userSide.sumGradient.pointer,

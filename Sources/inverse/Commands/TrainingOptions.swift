@@ -28,25 +28,41 @@ struct TrainingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The family of models: a weighted product (gmf), a tower of layers (mlp), both under one "
-        + "output (neumf), or rows averaged over the graph first (lightgcn, ngcf)."))
+        + "output (neumf), or rows mixed over the graph first (lightgcn, ngcf, pinsage)."))
   var backbone = standard.backbone
   @Option(
     help: ArgumentHelp(
-      "Factors of an embedding; 8, 16, 32, 64 and 128 are fastest. A multiple of 8 with mlp and "
-        + "neumf.", valueName: "n"))
+      "Factors of an embedding; 8, 16, 32, 64 and 128 are fastest. A multiple of 8 with mlp, "
+        + "neumf and pinsage.", valueName: "n"))
   var factors = standard.factors
   @Flag(help: "Give users and items a bias each; gmf only.")
   var biases = false
   @Option(
     help: ArgumentHelp(
       "Layers of a graph model, or of the tower of mlp and neumf, whose embeddings then have "
-        + "factors · 2^(layers − 1); default: 3.",
+        + "factors · 2^(layers − 1); default: 3, with pinsage 2.",
       valueName: "n"))
   var layers: Int?
   @Option(
     help: ArgumentHelp(
-      "Share of activations that ngcf drops in training, in 0 ..< 1.", valueName: "x"))
-  var dropout = standard.dropout
+      "Share of activations that ngcf drops in training, in 0 ..< 1; default: 0.1, as its authors.",
+      valueName: "x"))
+  var dropout: Double?
+  @Option(
+    help: ArgumentHelp(
+      "The most neighbours of a user or item with pinsage; default: "
+        + "\(TrainingConfiguration.standardNeighbours).", valueName: "n"))
+  var neighbours: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Random walks from each user and item that find its neighbours with pinsage; default: "
+        + "\(TrainingConfiguration.standardWalks).", valueName: "n"))
+  var walks: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Items that each of these walks visits; default: "
+        + "\(TrainingConfiguration.standardWalkLength).", valueName: "n"))
+  var walkLength: Int?
   @Option(
     help: ArgumentHelp(
       "Runs of gmf and mlp on this dataset whose best models neumf starts from, joined; "
@@ -114,8 +130,11 @@ struct TrainingOptions: ParsableArguments {
   var reweightPower = standard.reweightPower
   @Option(help: "GMF's output weights: trained, or ones for good, with no common bias (MF).")
   var outputWeights = standard.outputWeights
-  @Option(help: ArgumentHelp("Deviation of GMF's initial embeddings.", valueName: "x"))
-  var initialDeviation = standard.initialDeviation
+  @Option(
+    help: ArgumentHelp(
+      "Deviation of initial embeddings of gmf and lightgcn; default: 0.01, with lightgcn 0.1.",
+      valueName: "x"))
+  var initialDeviation: Double?
   @Option(help: "Item rows: replicated on every machine, or sharded over ranks.")
   var tables = standard.tables
   @Option(help: "Sums over ranks: ordered, the same for any number of ranks, or native to MPI.")
@@ -143,6 +162,11 @@ struct TrainingOptions: ParsableArguments {
     resolved.biases = biases
     resolved.layers = layers ?? backbone.standardLayers
     resolved.dropout = dropout
+    resolved.neighbours = neighbours
+    resolved.walks = walks
+    resolved.walkLength = walkLength
+    resolved.initialDeviation = initialDeviation
+    resolved.fillBackboneDefaults()
     resolved.initializeFrom = initializeFrom?.split(
       separator: ",", omittingEmptySubsequences: false
     ).map(String.init)
@@ -168,7 +192,6 @@ struct TrainingOptions: ParsableArguments {
     resolved.dropSteps = dropSteps
     resolved.reweightPower = reweightPower
     resolved.outputWeights = outputWeights
-    resolved.initialDeviation = initialDeviation
     resolved.tables = tables
     resolved.reduction = reduction
     resolved.checkpointEvery = checkpointEvery
