@@ -44,7 +44,7 @@ package final class GraphProduct {
   /// - Throws: What the group throws.
   package init(_ graph: InteractionGraph, stride: Int) throws {
     self.graph = graph
-    isAlone = group.size == 1
+    isAlone = graph.group.size == 1
     self.stride = stride
     partials = graph.transposed.makePartials(stride: stride)
     scratch = TreeScratch(stride: stride, shardCount: graph.tree.shardCount)
@@ -85,7 +85,7 @@ package final class GraphProduct {
   }
 
   /// The rows of all owners: gathered into `buffer`, or where they are when a rank is alone.
-  func all(
+  package func all(
     _ rows: UnsafePointer<Float>, gatheredInto buffer: UnsafeMutablePointer<Float>
   ) throws -> UnsafePointer<Float> {
     if isAlone { return unsafe rows }
