@@ -3,15 +3,18 @@ import Storage
 
 /// The family of models.
 package enum BackboneName: String, Codable, Sendable, CaseIterable {
-  case gmf, mlp, neumf, lightgcn, ngcf
+  case gmf, mlp, neumf, lightgcn, ngcf, sasrec
 
   /// Layers when none are asked for; `nil` for a family without layers.
   package var standardLayers: Int? {
     switch self {
-    case .gmf: nil
+    case .gmf, .sasrec: nil
     case .mlp, .neumf, .lightgcn, .ngcf: 3
     }
   }
+
+  /// The share of activations that is dropped when none is asked for.
+  package var standardDropout: Double { self == .sasrec ? 0.5 : 0 }
 }
 
 /// What the options say of the backbone.
@@ -21,6 +24,13 @@ extension TrainingConfiguration {
 
   /// The layers that are asked for, or as many as the family usually has.
   package var resolvedLayers: Int? { layers ?? backbone.standardLayers }
+
+  /// Blocks of a model of sequences, or `nil` for a family without.
+  package var resolvedBlocks: Int? { backbone == .sasrec ? blocks ?? 2 : nil }
+  /// Heads of its attention.
+  package var resolvedHeads: Int? { backbone == .sasrec ? heads ?? 1 : nil }
+  /// `n`, the most items before a row that it reads.
+  package var resolvedSequenceLength: Int? { backbone == .sasrec ? sequenceLength ?? 50 : nil }
 
   /// A new backbone of the configured family.
   ///
@@ -41,6 +51,11 @@ extension TrainingConfiguration {
       NeuralGraphCollaborativeFiltering(
         .init(factors: factors, layers: layers, dropout: Float(dropout)), userCount: userCount,
         itemCount: itemCount)
+    case .sasrec:
+      SelfAttentiveRecommendation(
+        .init(
+          factors: factors, length: resolvedSequenceLength ?? 0, blocks: resolvedBlocks ?? 0,
+          heads: resolvedHeads ?? 0, dropout: Float(dropout)), itemCount: itemCount)
     }
   }
 
@@ -48,13 +63,19 @@ extension TrainingConfiguration {
   ///
   /// - Throws: `Failure` of kind usage.
   func validateBackbone() throws(Failure) {
+    try validateSequences()
     switch backbone {
     case .gmf:
       if let layers { throw .usage("--layers \(layers): the backbone gmf has no layers") }
     case .mlp, .neumf: try validateTower()
     case .lightgcn, .ngcf: try validateGraphModel()
+    case .sasrec:
+      try refuseBiases()
+      if let layers {
+        throw .usage("--layers \(layers): the backbone sasrec has --blocks instead")
+      }
     }
-    guard dropout == 0 || backbone == .ngcf else {
+    guard dropout == 0 || backbone == .ngcf || backbone == .sasrec else {
       throw .usage("--dropout \(dropout): the backbone \(backbone.rawValue) has no dropout")
     }
     guard let initializeFrom else { return }
@@ -67,6 +88,32 @@ extension TrainingConfiguration {
       throw .usage(
         "--initialize-from \(initializeFrom.joined(separator: ",")): must be two runs, "
           + "RUN_GMF,RUN_MLP")
+    }
+  }
+
+  private func validateSequences() throws(Failure) {
+    let options = [
+      ("blocks", blocks, 1...64), ("heads", heads, 1...4096),
+      ("sequence-length", sequenceLength, 1...4096),
+    ]
+    for (option, value, range) in options {
+      guard let value else { continue }
+      guard backbone == .sasrec else {
+        throw .usage("--\(option) \(value): only the backbone sasrec has it")
+      }
+      guard range.contains(value) else {
+        throw .usage(
+          "--\(option) \(value): must be in \(range.lowerBound) ... \(range.upperBound)")
+      }
+    }
+    guard backbone == .sasrec else { return }
+    let heads = resolvedHeads ?? 1
+    guard factors % heads == 0 else {
+      throw .usage("--heads \(heads): must divide --factors \(factors)")
+    }
+    guard rowDecay == 0 else {
+      throw .usage(
+        "--row-decay \(rowDecay): the backbone sasrec has no rows of a user; use --weight-decay")
     }
   }
 
