@@ -27,14 +27,12 @@ package protocol Backbone: AnyObject {
   /// Whether dense parameters are trained; if not, their gradients are 0 and they stay as they are.
   var trainsDense: Bool { get }
 
-  /// Item rows that one row of a batch reads: 1, or more for a model of sequences.
-  var itemReferencesPerRow: Int { get }
-
   /// Whether the backward pass needs what the last forward pass left behind (activations of dense
   /// layers), so that a forward pass of the same rows must come right before it.
   var keepsIntermediates: Bool { get }
 
-  /// Writes which item rows the rows of a batch read, `(B, itemReferencesPerRow)`.
+  /// Writes which item rows a batch reads, `(batch.referenceCount)`: those of its rows, and for a
+  /// ``SequenceBackbone`` those of its places, in the order of ``SequenceBatch``.
   func writeItemReferences(of batch: RowBatch, into references: UnsafeMutablePointer<UInt32>)
 
   /// Fills the rows of the user table that this rank writes with their initial values.
@@ -101,7 +99,6 @@ extension Backbone {
   package var scoredUserLayout: RowLayout { userLayout }
   package var scoredItemLayout: RowLayout { itemLayout }
   package var trainsDense: Bool { true }
-  package var itemReferencesPerRow: Int { 1 }
   package var keepsIntermediates: Bool { false }
 
   package func writeItemReferences(

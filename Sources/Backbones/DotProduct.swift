@@ -21,9 +21,17 @@ final class DotProduct {
   func forward(
     _ batch: RowBatch, _ parameters: BatchParameters, into scores: UnsafeMutablePointer<Float>
   ) {
+    unsafe forward(
+      count: batch.count, users: parameters.users, items: parameters.items, into: scores)
+  }
+
+  /// Writes the products of pairs of rows, wherever they are.
+  func forward(
+    count: Int, users: WeightedProduct.Side, items: WeightedProduct.Side,
+    into scores: UnsafeMutablePointer<Float>
+  ) {
     unsafe WeightedProduct.forward(
-      into: scores, count: batch.count, users: parameters.users, items: parameters.items,
-      dense: ones.pointer, layout: layout)
+      into: scores, count: count, users: users, items: items, dense: ones.pointer, layout: layout)
   }
 
   /// Leaves the dense gradients alone.

@@ -11,7 +11,7 @@ final class DropoutWords {
 
   /// - Parameters:
   ///   - rate: The share that is dropped, in `[0, 1)`.
-  ///   - columns: Of a row, in whole blocks.
+  ///   - columns: Of the widest row, in whole blocks.
   init(rate: Float, columns: Int) {
     self.rate = rate
     self.columns = columns
@@ -23,23 +23,26 @@ final class DropoutWords {
   /// - Parameters:
   ///   - bits: `(rows, columns / 8)`, overwritten.
   ///   - rows: Rows.
+  ///   - width: Columns of these rows, in whole blocks; `nil` for those of the widest.
   ///   - firstRow: The number of the first row.
   ///   - place: Distinguishes several masks of a row in a step.
   ///   - key: The step.
   /// - Returns: The mask.
   /// - Complexity: O(rows · columns), about 3 ns a value; no allocation.
   func draw(
-    into bits: UnsafeMutablePointer<UInt8>, rows: Int, firstRow: Int, place: Int, key: DropoutKey
+    into bits: UnsafeMutablePointer<UInt8>, rows: Int, width: Int? = nil, firstRow: Int,
+    place: Int, key: DropoutKey
   ) -> Dropout.Mask {
+    let width = width ?? columns
     let random = Philox(seed: key.seed, purpose: .dropout)
     for row in 0..<rows {
-      for block in stride(from: 0, to: columns, by: 4) {
+      for block in stride(from: 0, to: width, by: 4) {
         let drawn = random.words(
           epoch: key.step, row: firstRow + row, draw: (place * columns + block) / 4)
         for lane in 0..<4 { unsafe words.pointer[block + lane] = drawn[lane] }
       }
       unsafe Dropout.fill(
-        bits + row * columns / 8, words: words.pointer, count: columns, rate: rate)
+        bits + row * width / 8, words: words.pointer, count: width, rate: rate)
     }
     return unsafe Dropout.Mask(bits: bits, rate: rate)
   }

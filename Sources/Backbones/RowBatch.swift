@@ -14,17 +14,23 @@ package struct RowBatch {
   package let runs: ShardRuns
   /// What masks of the step are drawn by; `nil` for rows that are only scored.
   package let dropout: DropoutKey?
+  /// What the users of the rows liked before them, for a backbone that reads it.
+  package let sequences: SequenceBatch?
 
   package init(
     users: UnsafePointer<UInt32>, items: UnsafePointer<UInt32>, count: Int, runs: ShardRuns,
-    dropout: DropoutKey? = nil
+    dropout: DropoutKey? = nil, sequences: SequenceBatch? = nil
   ) {
     unsafe self.users = unsafe users
     unsafe self.items = unsafe items
     self.count = count
     self.runs = runs
     self.dropout = dropout
+    self.sequences = sequences
   }
+
+  /// Item rows that the batch reads, one for each row and each place of a sequence.
+  package var referenceCount: Int { count + (sequences?.placeCount ?? 0) }
 }
 
 /// Where a batch finds its parameters: the tables themselves, or compact copies of the touched
@@ -70,6 +76,7 @@ package final class BatchGradients {
 
   /// - Parameters:
   ///   - capacity: Rows of the largest batch.
+  ///   - references: The most item references of a batch; `nil` for as many as rows.
   ///   - users: The most different users a batch can have; `nil` for as many as rows.
   ///   - backbone: Decides layouts.
   ///   - shardCount: `S`.
@@ -77,10 +84,10 @@ package final class BatchGradients {
   ///   - denseLeaves: Where dense gradients go.
   ///   - itemPartials: Where partial sums go; `nil` for memory of their own.
   package init(
-    capacity: Int, users: Int? = nil, backbone: any Backbone, shardCount: Int,
-    ordered: Bool, denseLeaves: UnsafeMutablePointer<Float>, itemPartials: PartialRows? = nil
+    capacity: Int, references: Int? = nil, users: Int? = nil, backbone: any Backbone,
+    shardCount: Int, ordered: Bool, denseLeaves: UnsafeMutablePointer<Float>, itemPartials: PartialRows? = nil
   ) {
-    let references = capacity * backbone.itemReferencesPerRow
+    let references = references ?? capacity
     userSegments = SegmentSort(capacity: capacity)
     itemSegments = SegmentSort(capacity: references)
     userRows = AlignedBuffer(

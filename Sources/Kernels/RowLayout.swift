@@ -9,12 +9,12 @@ package struct RowLayout: Equatable, Sendable {
   /// Lanes of one block.
   package static let lanes = 8
 
-  /// `F`, at least 1.
+  /// `F`; 0 for rows that do not exist.
   package let factors: Int
   package let hasBias: Bool
 
   package init(factors: Int, hasBias: Bool) {
-    precondition(factors >= 1, "a row has at least one factor")
+    precondition(factors >= 0, "a row has no fewer factors than none")
     self.factors = factors
     self.hasBias = hasBias
   }

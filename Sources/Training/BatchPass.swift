@@ -33,33 +33,37 @@ final class BatchPass {
 
   /// - Parameters:
   ///   - capacity: Rows of the largest step.
+  ///   - sequences: The most sequences of a step, for a backbone that reads them.
   ///   - figureCount: Figures that travel with the dense gradients.
   ///   - model: The parameters.
   ///   - context: Ranks, shards and the way sums are taken.
-  init(capacity: Int, figureCount: Int, model: Model, context: JobContext) {
+  init(
+    capacity: Int, sequences: SequenceCapacity? = nil, figureCount: Int, model: Model,
+    context: JobContext
+  ) {
     self.model = model
+    let referenceCapacity = capacity + (sequences?.places ?? 0)
     self.context = context
     clock = context.clock
     exchange = context.makeExchange(model)
     isFetching = context.isSharded && !exchange.isShared && model.propagation == nil
     hasCopies = !isFetching && model.propagation == nil
-    let fetchable =
-      isFetching ? capacity * model.backbone.itemReferencesPerRow * model.items.stride : 0
+    let fetchable = isFetching ? referenceCapacity * model.items.stride : 0
     fetched = ScratchBuffer(count: fetchable)
     fetchedShifts = ScratchBuffer(count: fetchable)
-    batch = StepBatch(capacity: capacity, tree: context.tree, rank: context.group.rank)
+    batch = StepBatch(
+      capacity: capacity, sequences: sequences, tree: context.tree, rank: context.group.rank)
     reduction = DenseReduction(
       group: context.group, tree: context.tree, width: model.backbone.denseCount,
       figureCount: figureCount, ordered: context.isOrdered)
     gradients = unsafe BatchGradients(
-      capacity: capacity, users: model.users.held.count, backbone: model.backbone,
-      shardCount: context.tree.shardCount, ordered: context.isOrdered,
+      capacity: capacity, references: referenceCapacity, users: model.users.held.count,
+      backbone: model.backbone, shardCount: context.tree.shardCount, ordered: context.isOrdered,
       denseLeaves: reduction.leaves.pointer,
       itemPartials: PartialRows(capacity: 0, stride: model.scoredItems.stride))
     let blocks = context.tree.blocks(of: context.group.rank)
-    mostPartials = min(
-      capacity * model.backbone.itemReferencesPerRow, model.itemCount * blocks.count)
-    references = AlignedBuffer(count: capacity * model.backbone.itemReferencesPerRow)
+    mostPartials = min(referenceCapacity, model.itemCount * blocks.count)
+    references = AlignedBuffer(count: referenceCapacity)
     itemSums = unsafe KeyedRows(
       keys: gradients.itemPartials.keys.pointer, rows: gradients.itemPartials.rows.pointer,
       count: 0)
@@ -90,8 +94,7 @@ final class BatchPass {
     refer()
     unsafe gradients.userSegments.sort(rows.users, count: rows.count, bound: model.users.held.count)
     unsafe gradients.itemSegments.sort(
-      references.pointer, count: rows.count * model.backbone.itemReferencesPerRow,
-      bound: model.itemCount)
+      references.pointer, count: rows.referenceCount, bound: model.itemCount)
   }
 
   /// Where the batch finds its parameters: the tables, with item rows fetched where they are not
@@ -148,8 +151,10 @@ final class BatchPass {
   /// - Throws: What the exchange throws.
   func shift(factor: Float) throws {
     try shiftItems(factor: factor)
-    unsafe model.users.shift(
-      factor: factor, index: userSums.keys, count: userSums.count, shifts: userSums.rows)
+    if model.hasUserRows {
+      unsafe model.users.shift(
+        factor: factor, index: userSums.keys, count: userSums.count, shifts: userSums.rows)
+    }
     unsafe model.dense.shift(
       factor: factor, index: model.denseKey, count: 1, shifts: reduction.sum)
     model.noteChange()
@@ -246,8 +251,10 @@ final class BatchPass {
     // What other ranks wait for comes first.
     try publishItems()
     clock.lap(.exchange)
-    unsafe model.users.update(
-      step, index: userSums.keys, count: userSums.count, gradients: userSums.rows)
+    if model.hasUserRows {
+      unsafe model.users.update(
+        step, index: userSums.keys, count: userSums.count, gradients: userSums.rows)
+    }
     if model.backbone.trainsDense {
       unsafe model.dense.update(
         denseStep, index: model.denseKey, count: 1, gradients: reduction.sum)

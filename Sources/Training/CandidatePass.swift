@@ -15,14 +15,14 @@ final class CandidatePass {
   private let scorer: (any CandidateScoring)?
   private let copies: CandidateCopies?
 
-  /// Room for batches of `capacity` rows.
-  init(capacity: Int, model: Model) {
+  /// Room for batches of `capacity` rows and `references` item references.
+  init(capacity: Int, references: Int, model: Model) {
     scores = (0..<Self.count).map { _ in AlignedBuffer(count: capacity) }
     gradients = (0..<Self.count).map { _ in AlignedBuffer(count: capacity) }
     scorer = model.backbone as? any CandidateScoring
     copies =
       scorer == nil && model.propagation == nil
-      ? CandidateCopies(capacity: capacity, model: model) : nil
+      ? CandidateCopies(capacity: capacity, references: references, model: model) : nil
   }
 
   /// Computes the labeled loss of each candidate, and keeps each one's derivatives.
@@ -116,13 +116,13 @@ private final class CandidateCopies {
   private let items: [AlignedBuffer<Float>]
   private let dense: [AlignedBuffer<Float>]
 
-  init(capacity: Int, model: Model) {
+  init(capacity: Int, references: Int, model: Model) {
     self.model = model
     func buffers(_ count: Int) -> [AlignedBuffer<Float>] {
       (0..<CandidatePass.count).map { _ in AlignedBuffer(count: count) }
     }
     users = buffers(capacity * model.users.stride)
-    items = buffers(capacity * model.backbone.itemReferencesPerRow * model.items.stride)
+    items = buffers(references * model.items.stride)
     dense = buffers(model.dense.stride)
   }
 

@@ -52,7 +52,7 @@ package final class CandidateRanker {
           RankingShard(
             shard, judgedBy: split == .valid ? shard.valid : shard.test, mask: mask),
           itemCount: dataset.items, sampling: sampling)
-      }, cutoffs)
+      }, split, cutoffs)
   }
 
   /// Refuses more candidates than the dataset has.
@@ -69,17 +69,19 @@ package final class CandidateRanker {
   /// The metrics of cases whose candidates are given, the same on every rank and for every number
   /// of ranks.
   ///
+  /// A model of sequences reads what users liked before test.
+  ///
   /// - Parameters:
   ///   - lists: For each shard of this rank, in order, cases of its users.
   ///   - cutoffs: The k of the metrics.
   /// - Returns: The metrics over all ranks.
   /// - Throws: `Failure`: software when a score is not a number; what the group throws.
   package func evaluate(_ lists: [ListedCases], cutoffs: [Int]) throws -> RankingMetrics {
-    try rank(lists, cutoffs)
+    try rank(lists, .test, cutoffs)
   }
 
   private func rank<Cases: CandidateCases>(
-    _ shards: [Cases], _ cutoffs: [Int]
+    _ shards: [Cases], _ split: EvaluationSplit, _ cutoffs: [Int]
   ) throws -> RankingMetrics {
     precondition(
       shards.count == context.tree.shards(of: context.group.rank).count,
@@ -100,7 +102,7 @@ package final class CandidateRanker {
       }
       guard try hasAny(block.items.count) else { break }
       let target = unsafe scores.reserve(block.items.count)
-      unsafe try score(block, into: target)
+      unsafe try score(block, split, into: target)
       let defect = unsafe block.addFigures(
         UnsafeBufferPointer(start: target, count: block.items.count), to: &sums)
       unrankable = unrankable ?? defect
@@ -111,7 +113,9 @@ package final class CandidateRanker {
       sums, cutoffs: cutoffs, tree: context.tree, group: context.group)
   }
 
-  private func score(_ block: CandidateBlock, into scores: UnsafeMutablePointer<Float>) throws {
+  private func score(
+    _ block: CandidateBlock, _ split: EvaluationSplit, into scores: UnsafeMutablePointer<Float>
+  ) throws {
     unsafe try block.users.withUnsafeBufferPointer { users in
       unsafe try block.items.withUnsafeBufferPointer { items in
         unsafe try scorer.score(
@@ -119,7 +123,7 @@ package final class CandidateRanker {
             unsafe Scorer.UserItemRows(
               users: UnsafeBufferPointer(rebasing: users[pairs]),
               items: UnsafeBufferPointer(rebasing: items[pairs]))
-          }, into: scores)
+          }, for: split, into: scores)
       }
     }
   }

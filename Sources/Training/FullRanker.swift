@@ -8,7 +8,8 @@ import Sharding
 /// Ranks all items for the users of this rank with a model, and turns rankings into metrics.
 ///
 /// A collective throughout. Every rank holds the vectors of all items while it ranks, sharded or
-/// not: `4 · K` bytes for each, gathered once. Users are ranked where they are. A backbone whose
+/// not: `4 · K` bytes for each, gathered once. Users are ranked where they are. A model of sequences
+/// makes the vectors of users of what they liked before the split. A backbone whose
 /// scores are no products of vectors is asked for the scores of pairs instead; see ``PairScores``.
 @safe
 package final class FullRanker {
@@ -49,7 +50,7 @@ package final class FullRanker {
     try requireJudgeable(split, mask)
     let run = context.tree.shards(of: context.group.rank)
     let shards = try run.map { try dataset.shard($0) }
-    let (source, ranking) = try makeRanking(limit: cutoffs.max() ?? 1)
+    let (source, ranking) = try makeRanking(limit: cutoffs.max() ?? 1, split)
     var (sums, unrankable): ([RankingSums], UInt32?) = ([], nil)
     for shard in shards {
       let users = RankingShard(
@@ -59,7 +60,7 @@ package final class FullRanker {
       for start in stride(from: 0, to: users.users.count, by: TopKRanking.blockUsers) {
         let block = start..<min(start + TopKRanking.blockUsers, users.users.count)
         let defect = try rank(
-          block, of: users, shard: shard.index, source, ranking, into: &shardSums)
+          block, of: users, shard: shard, source, ranking, into: &shardSums)
         unrankable = unrankable ?? defect
       }
       sums.append(shardSums)
@@ -72,7 +73,7 @@ package final class FullRanker {
   /// Ranks a block of users of a shard and adds what comes of it; returns the first user with a
   /// score that is not a number.
   private func rank(
-    _ block: Range<Int>, of users: RankingShard, shard: Int, _ source: ScoreSource,
+    _ block: Range<Int>, of users: RankingShard, shard: Shard, _ source: ScoreSource,
     _ ranking: TopKRanking, into sums: inout RankingSums
   ) throws -> UInt32? {
     for (row, place) in block.enumerated() {
@@ -104,7 +105,7 @@ package final class FullRanker {
 
   /// Ranks the items of the users in ``userRows``.
   private func rank(
-    count: Int, shard: Int, _ source: ScoreSource, _ ranking: TopKRanking,
+    count: Int, shard: Shard, _ source: ScoreSource, _ ranking: TopKRanking,
     excluding excluded: TopKRanking.Lists, targets: TopKRanking.Lists
   ) throws -> Int? {
     switch source {
@@ -113,10 +114,14 @@ package final class FullRanker {
         into: ranking.users.pointer, rows: userRows.pointer, count: count,
         of: model.scoredUsers, dense: model.dense.row(0))
       return ranking.rank(count: count, excluding: excluded, targets: targets)
+    case .sequences(let vectors):
+      unsafe vectors.write(
+        userRows.pointer, count: count, shard: shard, into: ranking.users.pointer)
+      return ranking.rank(count: count, excluding: excluded, targets: targets)
     case .pairs(let pairs):
       return try ranking.rank(count: count, excluding: excluded, targets: targets) { items in
         unsafe try pairs.write(
-          userRows.pointer, count: count, shard: shard, items: items, into: ranking.tile.pointer)
+          userRows.pointer, count: count, shard: shard.index, items: items, into: ranking.tile.pointer)
       }
     }
   }
@@ -124,10 +129,22 @@ package final class FullRanker {
   /// Where scores come from.
   private enum ScoreSource {
     case products(any FactorizedScoring)
+    case sequences(SequenceVectors)
     case pairs(PairScores)
   }
 
-  private func makeRanking(limit: Int) throws -> (ScoreSource, TopKRanking) {
+  private func makeRanking(
+    limit: Int, _ split: EvaluationSplit
+  ) throws -> (ScoreSource, TopKRanking) {
+    if let backbone = model.backbone as? any SequenceBackbone {
+      let vectors = try SequenceVectors(backbone, model: model, split: split, context: context)
+      return (
+        .sequences(vectors),
+        TopKRanking(
+          items: vectors.itemRows, itemCount: model.itemCount, width: model.items.stride,
+          limit: limit)
+      )
+    }
     guard let backbone = model.backbone as? any FactorizedScoring else {
       return (
         .pairs(try PairScores(model: model, context: context)),

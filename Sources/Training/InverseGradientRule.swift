@@ -41,12 +41,16 @@ package final class InverseGradientRule: UpdateRule {
     self.source = source
     clock = context.clock
     unlabeled = BatchPass(
-      capacity: source.capacity(.unlabeled), figureCount: 1, model: model, context: context)
+      capacity: source.capacity(.unlabeled), sequences: source.sequences, figureCount: 1,
+      model: model, context: context)
     labeled = BatchPass(
-      capacity: source.capacity(.labeled), figureCount: 0, model: model, context: context)
+      capacity: source.capacity(.labeled), sequences: source.sequences, figureCount: 0,
+      model: model, context: context)
     decay = RowDecay(configuration, capacity: source.capacity(.labeled))
-    shifts = VirtualShifts(capacity: source.capacity(.labeled), model: model)
-    candidates = CandidatePass(capacity: source.capacity(.labeled), model: model)
+    let rows = source.capacity(.labeled)
+    let references = rows + (source.sequences?.places ?? 0)
+    shifts = VirtualShifts(capacity: rows, references: references, model: model)
+    candidates = CandidatePass(capacity: rows, references: references, model: model)
     tables = model.propagation == nil ? nil : TableCandidates(model: model)
     verdict = DenseReduction(
       group: context.group, tree: context.tree, width: 0,
@@ -55,6 +59,7 @@ package final class InverseGradientRule: UpdateRule {
 
   package func step(_ position: StepPosition, isStopRequested: Bool) throws -> StepRecord {
     var record = StepRecord()
+    try source.begin(epoch: position.epoch)
     record.labeledRows = source.labeledRows(in: position.step)
     source.load(labeled.batch, at: position, rows: .labeled)
     source.load(unlabeled.batch, at: position, rows: .unlabeled)

@@ -6,8 +6,8 @@ import Sharding
 extension Model {
   /// The parameters of this rank as parts of the tensors of a model file.
   ///
-  /// `user.factors` (U, F), `item.factors` (I, F), `user.bias` (U), `item.bias` (I), and the dense
-  /// tensors of the backbone.
+  /// `user.factors` (U, F), `item.factors` (I, F), `user.bias` (U), `item.bias` (I), where rows have
+  /// them, and the dense tensors of the backbone.
   package func parameterSlabs(rank: Int) -> [TensorSlab] {
     let rows =
       unsafe parts("user", users, users.weights.pointer, rows: userRows, of: userCount)
@@ -59,9 +59,15 @@ extension Model {
 
   var userRows: Range<Int> { firstUser..<firstUser + users.owned.count }
 
+  /// The rows of both tables that this rank owns; a table of rows without values is in no file.
+  private var ownedRows: [(name: String, table: RowTable, rows: Range<Int>, total: Int)] {
+    [("user", users, userRows, userCount), ("item", items, items.owned, itemCount)].filter {
+      $0.1.stride > 0
+    }
+  }
+
   private func rowStateParts() -> [TensorPart<Float>] {
-    [("user", users, userRows, userCount), ("item", items, items.owned, itemCount)].flatMap {
-      name, table, rows, total in
+    ownedRows.flatMap { name, table, rows, total in
       table.state.enumerated().flatMap { index, state in
         let moment = ".moment\(index + 1)"
         guard table.stateCounts[index] > 1 else {
@@ -77,8 +83,7 @@ extension Model {
   }
 
   private func lastStepParts() -> [TensorPart<UInt32>] {
-    let tables = [("user", users, userRows, userCount), ("item", items, items.owned, itemCount)]
-    return tables.compactMap { name, table, rows, total in
+    ownedRows.compactMap { name, table, rows, total in
       table.lastSteps.map {
         unsafe TensorPart(
           name: name + ".last_step", shape: [total], rows: rows, stride: 1, base: $0.pointer)
@@ -96,6 +101,7 @@ extension Model {
     of total: Int, suffix: String = ""
   ) -> [TensorPart<Float>] {
     let layout = table.layout
+    guard layout.stride > 0 else { return [] }
     let factors = unsafe TensorPart(
       name: name + ".factors" + suffix, shape: [total, layout.factors], rows: rows,
       stride: table.stride, base: base)

@@ -54,7 +54,7 @@ package final class Model {
     itemCount = itemOwnership.rowCount
     users = RowTable(
       layout: backbone.userLayout, held: 0..<userRows.count, owned: 0..<userRows.count,
-      optimizer: optimizer.row)
+      optimizer: optimizer.row, isLazy: backbone.userLayout.stride > 0)
     let owned = itemOwnership.rows(of: rank)
     items = RowTable(
       layout: backbone.itemLayout,
@@ -87,7 +87,8 @@ package final class Model {
   ///   - dataset: Decides the tables' sizes and owners.
   ///   - context: The ranks.
   ///   - backbone: In place of the configuration's.
-  /// - Throws: `SharedMemoryError`; what the group throws.
+  /// - Throws: `SharedMemoryError`; `Failure` of kind data for a model of sequences on a dataset
+  ///   without an order in time; what the group throws.
   package convenience init(
     _ configuration: TrainingConfiguration, dataset: Dataset, context: JobContext,
     backbone: (any Backbone)? = nil
@@ -95,6 +96,7 @@ package final class Model {
     let backbone =
       backbone
       ?? configuration.makeBackbone(userCount: dataset.users, itemCount: dataset.items)
+    if backbone is any SequenceBackbone { try dataset.requireSequences() }
     let (group, tree) = (context.group, context.tree)
     let propagation = try (backbone as? any PropagatingBackbone)?.makePropagation(
       over: InteractionGraph(dataset, context: context))
@@ -112,6 +114,9 @@ package final class Model {
       propagation: propagation)
     try shared?.publish()
   }
+
+  /// Whether users have parameters.
+  var hasUserRows: Bool { users.stride > 0 }
 
   // MARK: The rows that scores read
 

@@ -19,7 +19,7 @@ final class PairScores {
   private let itemRows: AlignedBuffer<Float>
   private let users = AlignedBuffer<UInt32>(count: capacity)
   private let items = AlignedBuffer<UInt32>(count: capacity)
-  private let references: AlignedBuffer<UInt32>
+  private let references = AlignedBuffer<UInt32>(count: capacity)
   private let starts = AlignedBuffer<UInt32>(count: 2)
   private let shards = AlignedBuffer<UInt32>(count: 1)
   private let shardOfRow = AlignedBuffer<UInt16>(count: capacity)
@@ -32,21 +32,7 @@ final class PairScores {
   /// - Throws: What the group throws.
   init(model: Model, context: JobContext) throws {
     self.model = model
-    references = AlignedBuffer(count: Self.capacity * model.backbone.itemReferencesPerRow)
-    try model.sharedItems?.settle()
-    guard context.isSharded, model.sharedItems == nil else {
-      itemRows = model.items.weights
-      return
-    }
-    let stride = model.items.stride
-    itemRows = AlignedBuffer(count: model.itemCount * stride)
-    let parts = Partition(
-      counts: (0..<context.group.size).map { model.itemOwnership.rows(of: $0).count * stride * 4 })
-    let owned = model.itemOwnership.rows(of: context.group.rank)
-    unsafe try context.group.gather(
-      UnsafeRawBufferPointer(
-        start: model.items.row(owned.lowerBound), count: owned.count * stride * 4),
-      into: UnsafeMutableRawBufferPointer(itemRows.elements), parts)
+    itemRows = try model.gatherItemRows(context)
   }
 
   /// Writes the scores of consecutive items.
@@ -92,5 +78,26 @@ final class PairScores {
       items: WeightedProduct.Side(base: itemRows.pointer, index: references.pointer),
       dense: model.dense.weights.pointer)
     unsafe try model.backbone.forward(batch, parameters, into: scores)
+  }
+}
+
+extension Model {
+  /// All item rows, `(I, stride)`, as they are now; a collective.
+  ///
+  /// - Returns: The table itself where a rank holds all of it.
+  /// - Throws: What the group throws.
+  func gatherItemRows(_ context: JobContext) throws -> AlignedBuffer<Float> {
+    try sharedItems?.settle()
+    guard context.isSharded, sharedItems == nil else { return items.weights }
+    let stride = items.stride
+    let all = AlignedBuffer<Float>(count: itemCount * stride)
+    let parts = Partition(
+      counts: (0..<context.group.size).map { itemOwnership.rows(of: $0).count * stride * 4 })
+    let owned = itemOwnership.rows(of: context.group.rank)
+    unsafe try context.group.gather(
+      UnsafeRawBufferPointer(
+        start: items.row(owned.lowerBound), count: owned.count * stride * 4),
+      into: UnsafeMutableRawBufferPointer(all.elements), parts)
+    return all
   }
 }

@@ -19,6 +19,8 @@ package final class Scorer {
   private static let largestChunk = 1 << 16
   /// Small data needs little memory. The same on every rank, since it decides microbatches.
   private static let smallestChunk = 1 << 10
+  /// The most sequences of a chunk, whose places take memory.
+  private static let chunkSequences = 1 << 9
 
   private let dataset: Dataset
   private let context: JobContext
@@ -32,9 +34,14 @@ package final class Scorer {
     self.dataset = dataset
     self.context = context
     let rows = max(dataset.validRows, dataset.testRows)
+    let sequences = (model.backbone as? any SequenceBackbone).map {
+      SequenceCapacity(
+        sequences: Self.chunkSequences, places: Self.chunkSequences * $0.sequenceLength,
+        length: $0.sequenceLength)
+    }
     pass = BatchPass(
-      capacity: min(Self.largestChunk, max(Self.smallestChunk, rows)), figureCount: 0,
-      model: model, context: context.timedApart())
+      capacity: min(Self.largestChunk, max(Self.smallestChunk, rows)), sequences: sequences,
+      figureCount: 0, model: model, context: context.timedApart())
   }
 
   /// The exact metrics of a split, the same on every rank and for every number of ranks.
@@ -49,7 +56,7 @@ package final class Scorer {
     let columns = shards.map { split == .valid ? $0.valid : $0.test }
     let scores = AlignedBuffer<Float>(count: columns.reduce(0) { $0 + $1.count })
     unsafe try score(
-      columns.map { unsafe UserItemRows(users: $0.users, items: $0.items) },
+      columns.map { unsafe UserItemRows(users: $0.users, items: $0.items) }, for: split,
       into: unsafe scores.pointer)
     var start = 0
     let scored = zip(shards, columns).map { shard, columns in
@@ -79,24 +86,31 @@ package final class Scorer {
   /// Writes the logits of pairs, part after part.
   ///
   /// A forward pass never mixes pairs in a way that depends on the ranks: a part is cut into
-  /// microbatches of a fixed size from its start.
+  /// microbatches of a fixed size from its start. A model of sequences reads each run of pairs of a
+  /// user once.
   ///
   /// - Parameters:
   ///   - parts: For each shard of this rank, in order, pairs of its users.
+  ///   - split: What users liked before it is what a model of sequences reads.
   ///   - scores: As many as there are pairs, overwritten.
-  /// - Throws: What the group throws.
-  package func score(_ parts: [UserItemRows], into scores: UnsafeMutablePointer<Float>) throws {
+  /// - Throws: `Failure` when a shard cannot be mapped; what the group throws.
+  package func score(
+    _ parts: [UserItemRows], for split: EvaluationSplit = .valid,
+    into scores: UnsafeMutablePointer<Float>
+  ) throws {
     let run = context.tree.shards(of: context.group.rank)
     precondition(parts.count == run.count, "one part for each shard of this rank")
+    let readers = pass.batch.sequences == nil ? [] : try run.map { try dataset.shard($0) }
     var cursor = PairCursor(
-      parts: parts, firstUser: UInt32(dataset.userStarts[run.lowerBound]))
-    var chunks: [Int64] = [Int64(cursor.fillCount(pass.batch.capacity))]
+      parts: parts, firstUser: UInt32(dataset.userStarts[run.lowerBound]), batch: pass.batch,
+      shards: readers, split: split)
+    var chunks: [Int64] = [Int64(cursor.fillCount())]
     if context.group.size > 1 {
       unsafe try chunks.withUnsafeMutableBufferPointer { unsafe try context.group.maximum($0) }
     }
     var written = 0
     for _ in 0..<Int(chunks[0]) {
-      cursor.fill(pass.batch)
+      cursor.fill()
       // Only fetching needs each row once; reading a replica needs no order.
       if context.isSharded { pass.sort() } else { pass.refer() }
       try pass.forward(try pass.parameters())
@@ -111,59 +125,117 @@ package final class Scorer {
 private struct PairCursor {
   let parts: [Scorer.UserItemRows]
   let firstUser: UInt32
+  let batch: StepBatch
+  /// Where sequences come from, if the batch has any.
+  let shards: [Shard]
+  let split: EvaluationSplit
   private var part = 0
   private var offset = 0
 
-  init(parts: [Scorer.UserItemRows], firstUser: UInt32) {
+  init(
+    parts: [Scorer.UserItemRows], firstUser: UInt32, batch: StepBatch, shards: [Shard],
+    split: EvaluationSplit
+  ) {
     self.parts = parts
     self.firstUser = firstUser
+    self.batch = batch
+    self.shards = shards
+    self.split = split
   }
 
-  /// How many batches of `capacity` rows the walk fills.
-  func fillCount(_ capacity: Int) -> Int {
-    var (fills, room) = (0, 0)
-    for part in parts {
-      var rest = unsafe part.users.count
-      while rest > 0 {
-        let taken = min(rest, capacity)
-        if taken > room {
+  /// Rows of a part that lie in one microbatch, and the sequences they read.
+  private struct Cut {
+    var rows = 0
+    var sequences = 0
+  }
+
+  /// The cut that starts at `offset` of a part: it depends on the part alone.
+  private func cut(_ part: Int, from offset: Int) -> Cut {
+    let users = unsafe parts[part].users
+    let rest = min(users.count - offset, batch.capacity)
+    guard let most = batch.sequences?.capacity.sequences else { return Cut(rows: rest) }
+    var cut = Cut()
+    while cut.rows < rest {
+      let row = offset + cut.rows
+      if unsafe cut.rows == 0 || users[row] != users[row - 1] {
+        if cut.sequences == most { break }
+        cut.sequences += 1
+      }
+      cut.rows += 1
+    }
+    return cut
+  }
+
+  /// Whether a cut has room behind what a batch holds.
+  private func fits(_ cut: Cut, behind used: Cut) -> Bool {
+    used.rows + cut.rows <= batch.capacity
+      && used.sequences + cut.sequences <= (batch.sequences?.capacity.sequences ?? 0)
+  }
+
+  /// How many batches the walk fills.
+  func fillCount() -> Int {
+    var (fills, used) = (0, Cut())
+    for part in parts.indices {
+      var offset = 0
+      while unsafe offset < parts[part].users.count {
+        let next = cut(part, from: offset)
+        if fills == 0 || !fits(next, behind: used) {
           fills += 1
-          room = capacity
+          used = Cut()
         }
-        room -= taken
-        rest -= taken
+        used.rows += next.rows
+        used.sequences += next.sequences
+        offset += next.rows
       }
     }
     return fills
   }
 
-  /// Fills a batch with the next rows, users as rows of this rank's table: of each part the next
+  /// Fills the batch with the next rows, users as rows of this rank's table: of each part the next
   /// whole cut, as long as it fits.
-  mutating func fill(_ batch: StepBatch) {
-    var end = 0
+  mutating func fill() {
+    batch.sequences?.begin()
+    var used = Cut()
     for shard in parts.indices {
-      var taken = 0
+      var taken = Cut()
       if shard == part {
-        let rest = unsafe parts[part].users.count - offset
-        taken = min(rest, batch.capacity)
-        if end + taken > batch.capacity { taken = 0 } else { copy(taken, to: batch, at: end) }
-        offset += taken
-        if taken == rest {
+        taken = cut(part, from: offset)
+        if fits(taken, behind: used) { copy(taken.rows, at: used.rows) } else { taken = Cut() }
+        offset += taken.rows
+        if unsafe offset == parts[part].users.count {
           part += 1
           offset = 0
         }
       }
-      end += taken
-      batch.close(shard: shard, at: end, labeled: taken)
+      used.rows += taken.rows
+      used.sequences += taken.sequences
+      batch.close(shard: shard, at: used.rows, labeled: taken.rows)
     }
   }
 
-  private func copy(_ count: Int, to batch: StepBatch, at start: Int) {
+  private func copy(_ count: Int, at start: Int) {
     let source = parts[part]
     let (users, items) = unsafe (batch.users.pointer + start, batch.items.pointer + start)
     for index in 0..<count {
       unsafe users[index] = unsafe source.users[offset &+ index] &- firstUser
       unsafe items[index] = unsafe source.items[offset &+ index]
+    }
+    if let sequences = batch.sequences { read(sequences, count, at: start) }
+  }
+
+  /// Reads a sequence for each run of rows of a user.
+  private func read(_ sequences: SequenceBuffer, _ count: Int, at start: Int) {
+    let users = unsafe parts[part].users
+    var place: UInt32 = 0
+    for index in 0..<count {
+      let user = unsafe users[offset + index]
+      if unsafe index == 0 || user != users[offset + index - 1] {
+        let length = unsafe shards[part].copyContext(
+          of: user, for: split.context, into: sequences.next)
+        let first = sequences.append(user: user, count: length)
+        place = length > 0 ? UInt32(first + length) : 0
+      }
+      unsafe sequences.rowPlaces.pointer[start + index] = place
     }
   }
 }

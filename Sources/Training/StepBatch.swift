@@ -26,6 +26,8 @@ package final class StepBatch {
   package private(set) var count = 0
   /// What masks of the step are drawn by; `nil` for rows that are only scored.
   package var dropout: DropoutKey?
+  /// What the users of the rows liked before them, for a backbone that reads it.
+  let sequences: SequenceBuffer?
 
   private let starts: AlignedBuffer<UInt32>
   private let shards: AlignedBuffer<UInt32>
@@ -36,9 +38,10 @@ package final class StepBatch {
 
   /// - Parameters:
   ///   - capacity: Rows of the largest step.
+  ///   - sequences: The most sequences of a step, for a backbone that reads them.
   ///   - tree: The shards and their owners.
   ///   - rank: This rank.
-  init(capacity: Int, tree: ShardTree, rank: Int) {
+  init(capacity: Int, sequences: SequenceCapacity? = nil, tree: ShardTree, rank: Int) {
     self.capacity = capacity
     users = AlignedBuffer(count: capacity)
     items = AlignedBuffer(count: capacity)
@@ -48,6 +51,9 @@ package final class StepBatch {
     gradients = AlignedBuffer(count: capacity)
     let run = tree.shards(of: rank)
     shardCount = run.count
+    self.sequences = sequences.map {
+      SequenceBuffer(capacity: $0, rows: capacity, shardCount: run.count)
+    }
     labeledCounts = [Int](repeating: 0, count: run.count)
     starts = AlignedBuffer(count: run.count + 1)
     shards = AlignedBuffer(count: run.count)
@@ -74,15 +80,16 @@ package final class StepBatch {
     unsafe starts.pointer[shard + 1] = UInt32(end)
     labeledCounts[shard] = labeled
     count = end
+    sequences?.close(shard: shard, rows: end)
   }
 
   /// The rows as a backbone sees them.
   var rows: RowBatch {
-    unsafe RowBatch(
-      users: users.pointer, items: items.pointer, count: count,
-      runs: ShardRuns(
-        starts: starts.pointer, shards: shards.pointer, blocks: blocks.pointer,
-        shardOfRow: shardOfRow.pointer, count: shardCount),
-      dropout: dropout)
+    let runs = unsafe ShardRuns(
+      starts: starts.pointer, shards: shards.pointer, blocks: blocks.pointer,
+      shardOfRow: shardOfRow.pointer, count: shardCount)
+    return unsafe RowBatch(
+      users: users.pointer, items: items.pointer, count: count, runs: runs, dropout: dropout,
+      sequences: sequences?.batch(runs))
   }
 }

@@ -38,13 +38,15 @@ package final class SupervisedRule: UpdateRule {
       }
     let capacity = source.capacity(objective.rows)
     pass = BatchPass(
-      capacity: capacity, figureCount: LossFigure.allCases.count, model: model, context: context)
+      capacity: capacity, sequences: source.sequences, figureCount: LossFigure.allCases.count,
+      model: model, context: context)
     decay = RowDecay(configuration, capacity: capacity)
   }
 
   package func step(_ position: StepPosition, isStopRequested: Bool) throws -> StepRecord {
     let batch = pass.batch
     var record = StepRecord()
+    try source.begin(epoch: position.epoch)
     record.labeledRows = source.labeledRows(in: position.step)
     source.load(batch, at: position, rows: objective.rows)
     if objective.rows == .joint {

@@ -37,7 +37,7 @@ package final class Trainer {
   private let group: any ProcessGroup
   private let context: JobContext
   private let model: Model
-  private let loader: BatchLoader
+  private let loader: any EpochSource
   private let evaluator: EpochEvaluator
   private let store: CheckpointStore
   private let checkpoints: CheckpointWriter
@@ -79,7 +79,13 @@ package final class Trainer {
     context = JobContext(group: group, tree: tree, configuration: configuration)
     model = try Model(configuration, dataset: dataset, context: context, backbone: backbone)
     try initial?.join(into: model)
-    loader = try BatchLoader(configuration, dataset: dataset, context: context)
+    loader =
+      if let backbone = model.backbone as? any SequenceBackbone {
+        try SequenceLoader(
+          configuration, length: backbone.sequenceLength, dataset: dataset, context: context)
+      } else {
+        try BatchLoader(configuration, dataset: dataset, context: context)
+      }
     clock = context.clock
     evaluator = try EpochEvaluator(
       configuration, model: model, dataset: dataset, context: context)

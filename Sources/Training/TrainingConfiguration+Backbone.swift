@@ -3,19 +3,25 @@ import Storage
 
 /// The family of models.
 package enum BackboneName: String, Codable, Sendable, CaseIterable {
-  case gmf, mlp, neumf, lightgcn, ngcf, pinsage
+  case gmf, mlp, neumf, lightgcn, ngcf, sasrec, pinsage
 
   /// Layers when none are asked for; `nil` for a family without layers.
   package var standardLayers: Int? {
     switch self {
-    case .gmf: nil
+    case .gmf, .sasrec: nil
     case .mlp, .neumf, .lightgcn, .ngcf: 3
     case .pinsage: 2
     }
   }
 
-  /// Dropout when none is asked for: that of NGCF's authors.
-  package var standardDropout: Double { self == .ngcf ? 0.1 : 0 }
+  /// The share of activations that is dropped when none is asked for: that of the authors.
+  package var standardDropout: Double {
+    switch self {
+    case .ngcf: 0.1
+    case .sasrec: 0.5
+    case .gmf, .mlp, .neumf, .lightgcn, .pinsage: 0
+    }
+  }
 
   /// The deviation of initial embeddings when none is asked for; it counts with families only that
   /// draw them from a normal distribution.
@@ -48,7 +54,10 @@ extension TrainingConfiguration {
 
   /// Writes down what the family takes for options that were not given and that it has.
   package mutating func fillBackboneDefaults() {
-    if backbone == .ngcf { dropout = resolvedDropout }
+    if Self.dropoutFamilies.contains(backbone) { dropout = resolvedDropout }
+    if backbone == .sasrec {
+      (blocks, heads, sequenceLength) = (resolvedBlocks, resolvedHeads, resolvedSequenceLength)
+    }
     if Self.normalFamilies.contains(backbone) { initialDeviation = resolvedInitialDeviation }
     guard backbone == .pinsage else { return }
     (neighbours, walks, walkLength) = (resolvedNeighbours, resolvedWalks, resolvedWalkLength)
@@ -56,6 +65,15 @@ extension TrainingConfiguration {
 
   /// Families whose initial embeddings have a normal distribution that can be chosen.
   private static let normalFamilies: [BackboneName] = [.gmf, .lightgcn]
+  /// Families with dropout.
+  private static let dropoutFamilies: [BackboneName] = [.ngcf, .sasrec]
+
+  /// Blocks of a model of sequences, or `nil` for a family without.
+  package var resolvedBlocks: Int? { backbone == .sasrec ? blocks ?? 2 : nil }
+  /// Heads of its attention.
+  package var resolvedHeads: Int? { backbone == .sasrec ? heads ?? 1 : nil }
+  /// `n`, the most items before a row that it reads.
+  package var resolvedSequenceLength: Int? { backbone == .sasrec ? sequenceLength ?? 50 : nil }
 
   /// A new backbone of the configured family.
   ///
@@ -86,6 +104,11 @@ extension TrainingConfiguration {
           seed: seed, walks: resolvedWalks, length: resolvedWalkLength,
           neighbours: resolvedNeighbours),
         userCount: userCount, itemCount: itemCount)
+    case .sasrec:
+      SelfAttentiveRecommendation(
+        .init(
+          factors: factors, length: resolvedSequenceLength ?? 0, blocks: resolvedBlocks ?? 0,
+          heads: resolvedHeads ?? 0, dropout: Float(resolvedDropout)), itemCount: itemCount)
     }
   }
 
@@ -93,6 +116,7 @@ extension TrainingConfiguration {
   ///
   /// - Throws: `Failure` of kind usage.
   func validateBackbone() throws(Failure) {
+    try validateSequences()
     switch backbone {
     case .gmf:
       if let layers { throw .usage("--layers \(layers): the backbone gmf has no layers") }
@@ -101,8 +125,13 @@ extension TrainingConfiguration {
     case .pinsage:
       try validateGraphModel()
       try requireWholeBlocks()
+    case .sasrec:
+      try refuseBiases()
+      if let layers {
+        throw .usage("--layers \(layers): the backbone sasrec has --blocks instead")
+      }
     }
-    guard resolvedDropout == 0 || backbone == .ngcf else {
+    guard resolvedDropout == 0 || Self.dropoutFamilies.contains(backbone) else {
       throw .usage(
         "--dropout \(resolvedDropout): the backbone \(backbone.rawValue) has no dropout")
     }
@@ -122,6 +151,32 @@ extension TrainingConfiguration {
       throw .usage(
         "--initialize-from \(initializeFrom.joined(separator: ",")): must be two runs, "
           + "RUN_GMF,RUN_MLP")
+    }
+  }
+
+  private func validateSequences() throws(Failure) {
+    let options = [
+      ("blocks", blocks, 1...64), ("heads", heads, 1...4096),
+      ("sequence-length", sequenceLength, 1...4096),
+    ]
+    for (option, value, range) in options {
+      guard let value else { continue }
+      guard backbone == .sasrec else {
+        throw .usage("--\(option) \(value): only the backbone sasrec has it")
+      }
+      guard range.contains(value) else {
+        throw .usage(
+          "--\(option) \(value): must be in \(range.lowerBound) ... \(range.upperBound)")
+      }
+    }
+    guard backbone == .sasrec else { return }
+    let heads = resolvedHeads ?? 1
+    guard factors % heads == 0 else {
+      throw .usage("--heads \(heads): must divide --factors \(factors)")
+    }
+    guard rowDecay == 0 else {
+      throw .usage(
+        "--row-decay \(rowDecay): the backbone sasrec has no rows of a user; use --weight-decay")
     }
   }
 

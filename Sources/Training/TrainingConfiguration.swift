@@ -111,11 +111,17 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   package var neighbours: Int?
   package var walks: Int?
   package var walkLength: Int?
+  /// Of a model of sequences; see ``resolvedBlocks``.
+  package var blocks: Int?
+  /// See ``resolvedHeads``.
+  package var heads: Int?
+  /// See ``resolvedSequenceLength``.
+  package var sequenceLength: Int?
   /// The runs whose best models are joined into the initial one.
   package var initializeFrom: [String]?
   /// The SHA-256 of each of these models.
   package var initialModels: [String]?
-  /// `B`, labeled rows per step over all ranks.
+  /// `B`, labeled rows per step over all ranks; users for a model of sequences.
   package var batch = 1024
   package var epochs = 20
   /// Evaluations without a better one before the run stops; 0 never stops early.
@@ -230,6 +236,9 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
       ("biases", "\(biases)"), ("layers", resolvedLayers.map { "\($0)" } ?? "none"),
       ("dropout", "\(resolvedDropout)"), ("neighbours", "\(resolvedNeighbours)"),
       ("walks", "\(resolvedWalks)"), ("walk-length", "\(resolvedWalkLength)"),
+      ("blocks", resolvedBlocks.map { "\($0)" } ?? "none"),
+      ("heads", resolvedHeads.map { "\($0)" } ?? "none"),
+      ("sequence-length", resolvedSequenceLength.map { "\($0)" } ?? "none"),
       ("initialize-from", initialModels?.joined(separator: ",") ?? "none"),
       ("batch", "\(batch)"), ("select", select.rawValue),
       ("select-protocol", selectProtocol.rawValue), ("evaluate-every", "\(evaluateEvery)"),

@@ -14,10 +14,9 @@ final class VirtualShifts {
   private let itemPlaces: AlignedBuffer<UnsafePointer<Float>>
   private let referencePlaces: AlignedBuffer<UnsafePointer<Float>>
 
-  /// Room for batches of `capacity` rows.
-  init(capacity: Int, model: Model) {
+  /// Room for batches of `capacity` rows and `references` item references.
+  init(capacity: Int, references: Int, model: Model) {
     self.model = model
-    let references = capacity * model.backbone.itemReferencesPerRow
     zeros = AlignedBuffer(count: max(model.users.stride, model.items.stride))
     unsafe userPlaces = AlignedBuffer(count: capacity)
     unsafe itemPlaces = AlignedBuffer(count: references)

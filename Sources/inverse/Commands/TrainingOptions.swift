@@ -28,12 +28,13 @@ struct TrainingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The family of models: a weighted product (gmf), a tower of layers (mlp), both under one "
-        + "output (neumf), or rows mixed over the graph first (lightgcn, ngcf, pinsage)."))
+        + "output (neumf), rows mixed over the graph first (lightgcn, ngcf, pinsage), or attention "
+        + "to what the user liked before (sasrec)."))
   var backbone = standard.backbone
   @Option(
     help: ArgumentHelp(
       "Factors of an embedding; 8, 16, 32, 64 and 128 are fastest. A multiple of 8 with mlp, "
-        + "neumf and pinsage.", valueName: "n"))
+        + "neumf and pinsage; 50 in the paper of sasrec.", valueName: "n"))
   var factors = standard.factors
   @Flag(help: "Give users and items a bias each; gmf only.")
   var biases = false
@@ -45,8 +46,8 @@ struct TrainingOptions: ParsableArguments {
   var layers: Int?
   @Option(
     help: ArgumentHelp(
-      "Share of activations that ngcf drops in training, in 0 ..< 1; default: 0.1, as its authors.",
-      valueName: "x"))
+      "Share of activations that ngcf and sasrec drop in training, in 0 ..< 1; default: 0.1 with "
+        + "ngcf, 0.5 with sasrec, as their authors.", valueName: "x"))
   var dropout: Double?
   @Option(
     help: ArgumentHelp(
@@ -63,13 +64,23 @@ struct TrainingOptions: ParsableArguments {
       "Items that each of these walks visits; default: "
         + "\(TrainingConfiguration.standardWalkLength).", valueName: "n"))
   var walkLength: Int?
+  @Option(help: ArgumentHelp("Blocks of sasrec; default: 2.", valueName: "n"))
+  var blocks: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Heads of sasrec's attention, which divide the factors; default: 1.", valueName: "n"))
+  var heads: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Items before a row that sasrec reads at most, the last ones; default: 50.", valueName: "n"))
+  var sequenceLength: Int?
   @Option(
     help: ArgumentHelp(
       "Runs of gmf and mlp on this dataset whose best models neumf starts from, joined; "
         + "default: none.",
       valueName: "run,run"))
   var initializeFrom: String?
-  @Option(help: ArgumentHelp("Labeled rows per step, over all ranks.", valueName: "rows"))
+  @Option(help: ArgumentHelp("Labeled rows per step, over all ranks; users with sasrec.", valueName: "rows"))
   var batch = standard.batch
   @Option(help: ArgumentHelp("The most passes over the labeled rows.", valueName: "n"))
   var epochs = standard.epochs
@@ -166,6 +177,9 @@ struct TrainingOptions: ParsableArguments {
     resolved.walks = walks
     resolved.walkLength = walkLength
     resolved.initialDeviation = initialDeviation
+    resolved.blocks = blocks
+    resolved.heads = heads
+    resolved.sequenceLength = sequenceLength
     resolved.fillBackboneDefaults()
     resolved.initializeFrom = initializeFrom?.split(
       separator: ",", omittingEmptySubsequences: false
