@@ -17,8 +17,8 @@ final class BatchPass {
   private let hasCopies: Bool
   /// Whether partial sums have their memory, which a pass that only scores does not need.
   private var isReducing = false
-  private lazy var propagatedDecay = PropagatedDecay(
-    capacity: batch.capacity, model: model, context: context)
+  /// Made by the first backward pass with a decay, when the backbone propagates.
+  private var propagatedDecay: PropagatedDecay?
   private let context: JobContext
   /// No batch has more partial sums: one for each item it reads and block of shards.
   private let mostPartials: Int
@@ -230,10 +230,18 @@ final class BatchPass {
       (userSums, itemSums) = unsafe try propagation.backward(
         users: userSums, items: itemSums, model.tables, denseLeaves: gradients.denseLeaves)
       if let decay {
-        try propagatedDecay.add(decay, of: batch.rows, gradients, users: userSums, items: itemSums)
+        let adding = try propagatedDecay ?? makeDecay()
+        try adding.add(decay, of: batch.rows, gradients, users: userSums, items: itemSums)
       }
       clock.lap(.backward)
     }
+  }
+
+  private func makeDecay() throws -> PropagatedDecay {
+    let made = try PropagatedDecay(
+      capacity: batch.capacity, mostPartials: mostPartials, model: model, context: context)
+    propagatedDecay = made
+    return made
   }
 
   /// The optimizer's step on everything the batch touched.

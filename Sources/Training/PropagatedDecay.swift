@@ -19,14 +19,21 @@ final class PropagatedDecay {
   private let weights: AlignedBuffer<Float>
   private let userWeights: AlignedBuffer<Float>
 
-  /// Room for batches of `capacity` rows.
-  init(capacity: Int, model: Model, context: JobContext) {
+  /// Room for batches of `capacity` rows. A collective.
+  ///
+  /// - Parameters:
+  ///   - capacity: Rows of the largest step.
+  ///   - mostPartials: The most partial sums of a step.
+  ///   - model: The parameters.
+  ///   - context: Ranks, shards and the way sums are taken.
+  /// - Throws: What the group throws.
+  init(capacity: Int, mostPartials: Int, model: Model, context: JobContext) throws {
     self.model = model
     let stride = Self.stride
     exchange = MessageExchange(
       group: context.group, ownership: model.itemOwnership, stride: stride,
       shardCount: context.tree.shardCount, ordered: context.isOrdered)
-    partials = PartialRows(capacity: capacity, stride: stride)
+    partials = try exchange.makePartials(capacity: mostPartials)
     scratch = TreeScratch(stride: stride, shardCount: context.tree.shardCount)
     weights = AlignedBuffer(count: capacity * stride)
     userWeights = AlignedBuffer(count: capacity * stride)

@@ -60,7 +60,7 @@ struct GraphProblem: Sendable {
 
   func run(ranks: Int) throws -> Passes {
     let parts = try LocalGroup.run(ranks: ranks) { try part(on: $0) }
-    return parts.dropFirst().reduce(into: parts[0]) { all, part in
+    var joined = parts.dropFirst().reduce(into: parts[0]) { all, part in
       precondition(all.items == part.items, "ranks disagree about the rows of items")
       all.users += part.users
       all.userGradients += part.userGradients
@@ -68,6 +68,9 @@ struct GraphProblem: Sendable {
       all.leaves += part.leaves
       all.laterGradients += part.laterGradients
     }
+    // Ranks and sides follow each other there.
+    joined.laterGradients.sort()
+    return joined
   }
 
   func graph(_ tree: ShardTree, _ group: any ProcessGroup) throws -> InteractionGraph {

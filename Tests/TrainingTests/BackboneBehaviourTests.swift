@@ -147,6 +147,8 @@ extension TrainingConfiguration {
       $0.backbone = backbone
       $0.biases = false
       $0.batch = 32
+      // In a clean log the dearest positives are those that are not learned yet.
+      $0.dropSteps = 10_000
       switch backbone {
       case .gmf: ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (8, 40, 0.02, 0.005)
       case .mlp:

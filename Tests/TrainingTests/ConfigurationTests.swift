@@ -165,7 +165,10 @@ import Training
     }
     let free = ["epochs", "patience", "tables", "checkpoint-every", "checkpoint-epochs", "keep"]
     // Options that are not set are not written, but count: none is a value too.
-    let unset = ["layers", "initialize-from"]
+    let unset = [
+      "layers", "dropout", "initial-deviation", "neighbours", "walks", "walk-length",
+      "initialize-from",
+    ]
     #expect(
       Set(TrainingConfiguration().defining.map(\.option))
         == Set(options).subtracting(free).union(unset))
