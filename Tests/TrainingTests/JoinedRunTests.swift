@@ -48,7 +48,7 @@ import Training
     let run = joined(paths)
     let tree = ShardTree(shardCount: dataset.shardCount, rankCount: ranks)
     let output = "\(directory.path)/model-\(ranks).safetensors"
-    try LocalGroup.run(ranks: ranks) { group in
+    _ = try LocalGroup.run(ranks: ranks) { group in
       let context = JobContext(group: group, tree: tree, configuration: run.configuration)
       let model = try Model(run.configuration, dataset: dataset, context: context)
       let initial = try #require(
@@ -59,15 +59,17 @@ import Training
         step: 0, model: model.parameterSlabs(rank: group.rank), optimizer: [], state: [],
         metadata: [:], group: group)
     }
-    let file = try TensorFile.Reader(
-      path: "\(output)/\(try Files.names(in: output)[0])/model.safetensors")
+    let step = try #require(try Files.names(in: output).first { $0.hasPrefix("step-") })
+    let file = try TensorFile.Reader(path: "\(output)/\(step)/model.safetensors")
     func values(_ file: TensorFile.Reader, _ name: String) throws -> [Float] {
       try file.values(name, as: Float.self)
     }
     for (name, count) in [("user.factors", dataset.users), ("item.factors", dataset.items)] {
       let (left, right) = (try values(gmf, name), try values(mlp, name))
-      let expected = (0..<count).flatMap {
-        Array(left[8 * $0..<8 * $0 + 8]) + right[16 * $0..<16 * $0 + 16]
+      var expected: [Float] = []
+      for row in 0..<count {
+        expected += left[8 * row..<8 * row + 8]
+        expected += right[16 * row..<16 * row + 16]
       }
       #expect(try values(file, name) == expected, "\(name)")
     }

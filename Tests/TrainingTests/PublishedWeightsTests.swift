@@ -78,7 +78,7 @@ struct PublishedWeightsTests {
           users: WeightedProduct.Side(base: users.pointer, index: userIndex.pointer),
           items: WeightedProduct.Side(base: items.pointer, index: itemIndex.pointer),
           dense: dense.pointer), into: scores.pointer)
-      let found = unsafe scores.elements.prefix(candidates.count)
+      let found = unsafe Array(scores.elements.prefix(candidates.count))
       let rank = found.count { $0 > found[0] }
       if rank < 10 {
         hits += 1
@@ -98,9 +98,12 @@ struct PublishedWeightsTests {
   /// The rows of two tables side by side.
   private func rows(_ side: String) throws -> [Float] {
     let (gmf, mlp) = (try values("gmf.\(side)"), try values("mlp.\(side)"))
-    return (0..<gmf.count / 8).flatMap { row in
-      Array(gmf[8 * row..<8 * row + 8]) + mlp[32 * row..<32 * row + 32]
+    var rows: [Float] = []
+    for row in 0..<gmf.count / 8 {
+      rows += gmf[8 * row..<8 * row + 8]
+      rows += mlp[32 * row..<32 * row + 32]
     }
+    return rows
   }
 
   /// Figures are multiples of 1/6040 and of discounts: half a user apart they would be others.
