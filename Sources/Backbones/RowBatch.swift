@@ -85,7 +85,8 @@ package final class BatchGradients {
   ///   - itemPartials: Where partial sums go; `nil` for memory of their own.
   package init(
     capacity: Int, references: Int? = nil, users: Int? = nil, backbone: any Backbone,
-    shardCount: Int, ordered: Bool, denseLeaves: UnsafeMutablePointer<Float>, itemPartials: PartialRows? = nil
+    shardCount: Int, ordered: Bool, denseLeaves: UnsafeMutablePointer<Float>,
+    itemPartials: PartialRows? = nil
   ) {
     let references = references ?? capacity
     userSegments = SegmentSort(capacity: capacity)

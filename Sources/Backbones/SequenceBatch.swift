@@ -135,6 +135,7 @@ package final class SequenceBuffer {
   /// The sequences as a backbone sees them.
   ///
   /// - Parameter rows: How the rows of the batch belong to shards.
+  /// - Returns: The sequences; valid until the next ``begin()``, and as long as the buffer.
   package func batch(_ rows: ShardRuns) -> SequenceBatch {
     unsafe SequenceBatch(
       count: count, starts: starts.pointer, items: items.pointer, users: users.pointer,
@@ -154,10 +155,10 @@ package protocol SequenceBackbone: Backbone {
   /// the score of the item. That of a sequence without places is zero.
   ///
   /// - Parameters:
-  ///   - vectors: `(sequences.count, itemLayout.stride)`, overwritten.
   ///   - sequences: Some sequences of one shard.
   ///   - items: The row of each place.
   ///   - dense: `(denseCount)`.
+  ///   - vectors: `(sequences.count, itemLayout.stride)`, overwritten.
   func encode(
     _ sequences: SequenceBatch, items: WeightedProduct.Side, dense: UnsafePointer<Float>,
     into vectors: UnsafeMutablePointer<Float>)

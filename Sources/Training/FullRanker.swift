@@ -121,7 +121,8 @@ package final class FullRanker {
     case .pairs(let pairs):
       return try ranking.rank(count: count, excluding: excluded, targets: targets) { items in
         unsafe try pairs.write(
-          userRows.pointer, count: count, shard: shard.index, items: items, into: ranking.tile.pointer)
+          userRows.pointer, count: count, shard: shard.index, items: items,
+          into: ranking.tile.pointer)
       }
     }
   }

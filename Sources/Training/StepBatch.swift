@@ -1,5 +1,5 @@
 package import Backbones
-import Fabric
+package import Fabric
 package import Kernels
 
 /// Memory for one rank's rows of one step: for each shard its labeled rows, then its unlabeled.
@@ -41,7 +41,7 @@ package final class StepBatch {
   ///   - sequences: The most sequences of a step, for a backbone that reads them.
   ///   - tree: The shards and their owners.
   ///   - rank: This rank.
-  init(capacity: Int, sequences: SequenceCapacity? = nil, tree: ShardTree, rank: Int) {
+  package init(capacity: Int, sequences: SequenceCapacity? = nil, tree: ShardTree, rank: Int) {
     self.capacity = capacity
     users = AlignedBuffer(count: capacity)
     items = AlignedBuffer(count: capacity)
@@ -68,9 +68,9 @@ package final class StepBatch {
   }
 
   /// The first row of local shard `shard`.
-  func start(of shard: Int) -> Int { unsafe Int(starts.pointer[shard]) }
+  package func start(of shard: Int) -> Int { unsafe Int(starts.pointer[shard]) }
   /// The end of the rows of local shard `shard`.
-  func end(of shard: Int) -> Int { unsafe Int(starts.pointer[shard + 1]) }
+  package func end(of shard: Int) -> Int { unsafe Int(starts.pointer[shard + 1]) }
 
   /// Says where the rows of local shard `shard` end; shards are closed in order.
   package func close(shard: Int, at end: Int, labeled: Int) {
@@ -84,7 +84,7 @@ package final class StepBatch {
   }
 
   /// The rows as a backbone sees them.
-  var rows: RowBatch {
+  package var rows: RowBatch {
     let runs = unsafe ShardRuns(
       starts: starts.pointer, shards: shards.pointer, blocks: blocks.pointer,
       shardOfRow: shardOfRow.pointer, count: shardCount)

@@ -139,7 +139,7 @@ import Testing
         DenseTensor(name: "output.bias", shape: [1], offset: 16),
       ])
     #expect(bare.denseCount == 24)
-    #expect(bare.itemReferencesPerRow == 1 && !bare.keepsIntermediates)
+    #expect(!bare.keepsIntermediates)
     let biased = GeneralizedMatrixFactorization(factors: 10, hasBiases: true)
     #expect(biased.denseTensors[1].offset == 24 && biased.denseCount == 32)
     #expect(biased.userLayout == RowLayout(factors: 10, hasBias: true))

@@ -26,20 +26,32 @@ struct AllocationTests {
     let tree = ShardTree(shardCount: dataset.shardCount, rankCount: group.size)
     let context = JobContext(group: group, tree: tree, configuration: configuration)
     let model = try Model(configuration, dataset: dataset, context: context)
-    let loader = try BatchLoader(configuration, dataset: dataset, context: context)
+    let (loader, stepCount) = try rows(configuration, dataset, context)
     let schedule = StepSchedule(configuration, model: model, source: loader, context: context)
     var counts: [Int] = []
-    counts.reserveCapacity(2 * loader.stepCount)
-    for number in 0..<2 * loader.stepCount {
+    counts.reserveCapacity(2 * stepCount)
+    for number in 0..<2 * stepCount {
       let rule = schedule.rule(for: number)
       let position = StepPosition(
-        epoch: number / loader.stepCount, step: number % loader.stepCount, number: number)
+        epoch: number / stepCount, step: number % stepCount, number: number)
       let before = allocationCount - group.ledger.allocations
       _ = try rule.step(position, isStopRequested: false)
       counts.append(allocationCount - group.ledger.allocations - before)
     }
-    #expect(loader.stepCount > 3)
-    return Array(counts.dropFirst(loader.stepCount))
+    #expect(stepCount > 3)
+    return Array(counts.dropFirst(stepCount))
+  }
+
+  private static func rows(
+    _ configuration: TrainingConfiguration, _ dataset: Dataset, _ context: JobContext
+  ) throws -> (any RowSource, stepCount: Int) {
+    guard let length = configuration.resolvedSequenceLength else {
+      let loader = try BatchLoader(configuration, dataset: dataset, context: context)
+      return (loader, loader.stepCount)
+    }
+    let loader = try SequenceLoader(
+      configuration, length: length, dataset: dataset, context: context)
+    return (loader, loader.stepCount)
   }
 
   @Test(arguments: Method.allCases, OptimizerName.allCases)
@@ -63,10 +75,11 @@ struct AllocationTests {
   }
 
   /// Nor does a backbone with layers, which leave activations behind.
-  @Test(arguments: [BackboneName.mlp, .neumf], Method.allCases)
+  @Test(arguments: [BackboneName.mlp, .neumf, .sasrec], Method.allCases)
   func layersAllocateNothing(backbone: BackboneName, method: Method) throws {
     let directory = try TemporaryDirectory()
-    let dataset = try ToyLog.uneven().prepare(in: directory)
+    let dataset = try ToyLog.uneven().prepare(
+      in: directory, sequences: backbone == .sasrec)
     let counts = try Self.counts(dataset, .small(backbone, method))
     #expect(counts.allSatisfy { $0 == 0 }, "\(counts)")
   }

@@ -76,14 +76,16 @@ struct ToyLog {
 
   /// Prepares the log under `name`.
   func prepare(
-    in directory: TemporaryDirectory, as name: String = "data", shards: Int = 8
+    in directory: TemporaryDirectory, as name: String = "data", shards: Int = 8,
+    sequences: Bool = false
   ) throws -> Dataset {
-    let options = PreparationOptions(
+    var options = PreparationOptions(
       source: .split(
         train: try directory.write(train, to: "\(name)-train.tsv"),
         valid: try directory.write(valid, to: "\(name)-valid.tsv"),
         test: try directory.write(test, to: "\(name)-test.tsv")),
       shards: shards, seed: 5)
+    options.keepsSequences = sequences
     _ = try Preparation.run(options, output: "\(directory.path)/\(name)")
     return try Dataset.open("\(directory.path)/\(name)")
   }

@@ -43,9 +43,8 @@ extension SelfAttentiveRecommendation {
     for sequence in span.sequences {
       let places = sequences.places(of: sequence)
       Elementwise.add(
-        positions(places.count), to: memory.matrix(
-          memory.blocks.first?.input ?? memory.top, places.lowerBound), rows: places.count,
-        columns: shape.factors)
+        positions(places.count), to: bottom.rows(from: places.lowerBound - first),
+        rows: places.count, columns: shape.factors)
     }
     drop(bottom, memory.inputBits, .input, span, sequences, key)
     for block in memory.blocks.indices {
