@@ -166,7 +166,7 @@ extension TrainingConfiguration {
         $0.layers = 2
       case .pinsage:
         ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (16, 60, 0.01, 0.002)
-        // Its scores stay small at first, and weights of small scores favour what they say.
+        // With the usual power r-ce stops short of the pattern.
         $0.reweightPower = 0.1
       }
     }
