@@ -1,10 +1,16 @@
 internal import COpenBLAS
+internal import Synchronization
 
 /// Dense matrix products through OpenBLAS, one thread.
+///
+/// The serial flavour of OpenBLAS works in memory that its callers share, so only one thread at a
+/// time may be inside: ranks that are threads take turns; a rank that is a process never waits.
 ///
 /// For the layers of backbones with dense parts. Callers run one product per shard, so that the
 /// shapes, and with them the rounding, do not depend on the number of ranks.
 package enum MatrixProduct {
+  private static let turn = Mutex(())
+
   /// Keeps OpenBLAS to the calling thread; ranks are the only parallelism. Call once at start.
   package static func useOneThread() { openblas_set_num_threads(1) }
 
@@ -57,8 +63,11 @@ package enum MatrixProduct {
       let k = Int32(exactly: inner), let strideA = Int32(exactly: a.stride),
       let strideB = Int32(exactly: b.stride), let strideC = Int32(exactly: c.stride)
     else { preconditionFailure("a matrix of a microbatch has fewer than 2³¹ rows and columns") }
-    unsafe cblas_sgemm(
-      CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans,
-      m, n, k, factor, a.base, max(1, strideA), b.base, max(1, strideB), scale, c.base, strideC)
+    turn.withLock { _ in
+      unsafe cblas_sgemm(
+        CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans,
+        transposeB ? CblasTrans : CblasNoTrans, m, n, k, factor, a.base, max(1, strideA), b.base,
+        max(1, strideB), scale, c.base, strideC)
+    }
   }
 }

@@ -137,8 +137,8 @@ extension TrainingConfiguration {
         ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (8, 40, 0.02, 0.005)
         $0.layers = 2
       case .sasrec:
-        ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (16, 80, 0.005, 0.0005)
-        ($0.batch, $0.blocks, $0.sequenceLength, $0.dropout) = (6, 1, 8, 0)
+        ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (32, 80, 0.005, 0.0005)
+        ($0.batch, $0.blocks, $0.sequenceLength, $0.dropout) = (6, 1, 8, 0.1)
       }
     }
   }
