@@ -178,8 +178,8 @@ extension TrainingConfiguration {
         // With the usual power r-ce stops short of the pattern.
         $0.reweightPower = 0.1
       case .sasrec:
-        ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (16, 80, 0.005, 0.0005)
-        ($0.batch, $0.blocks, $0.sequenceLength, $0.dropout) = (6, 1, 8, 0)
+        ($0.factors, $0.epochs, $0.rate, $0.innerRate) = (32, 80, 0.005, 0.0005)
+        ($0.batch, $0.blocks, $0.sequenceLength, $0.dropout) = (6, 1, 8, 0.1)
       }
     }
   }
