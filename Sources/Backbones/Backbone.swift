@@ -31,6 +31,9 @@ package protocol Backbone: AnyObject {
   /// layers), so that a forward pass of the same rows must come right before it.
   var keepsIntermediates: Bool { get }
 
+  /// Makes room for training batches of up to `rows` rows, so that no later step has to.
+  func reserve(rows: Int)
+
   /// Writes which item rows a batch reads, `(batch.referenceCount)`: those of its rows, and for a
   /// ``SequenceBackbone`` those of its places, in the order of ``SequenceBatch``.
   func writeItemReferences(of batch: RowBatch, into references: UnsafeMutablePointer<UInt32>)
@@ -100,6 +103,7 @@ extension Backbone {
   package var scoredItemLayout: RowLayout { itemLayout }
   package var trainsDense: Bool { true }
   package var keepsIntermediates: Bool { false }
+  package func reserve(rows: Int) {}
 
   package func writeItemReferences(
     of batch: RowBatch, into references: UnsafeMutablePointer<UInt32>

@@ -71,6 +71,9 @@ final class BatchPass {
       keys: gradients.userSegments.segmentKeys.pointer, rows: gradients.userRows.pointer, count: 0)
   }
 
+  /// Makes room for the activations of the largest batch, so that no later step has to.
+  func reserve() { model.backbone.reserve(rows: batch.capacity) }
+
   /// Item rows that the batch reads, each once, ascending.
   var itemKeys: UnsafePointer<UInt32> {
     unsafe UnsafePointer(gradients.itemSegments.segmentKeys.pointer)

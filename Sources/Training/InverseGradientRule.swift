@@ -55,6 +55,8 @@ package final class InverseGradientRule: UpdateRule {
     verdict = DenseReduction(
       group: context.group, tree: context.tree, width: 0,
       figureCount: CandidatePass.count, ordered: true)
+    unlabeled.reserve()
+    labeled.reserve()
   }
 
   package func step(_ position: StepPosition, isStopRequested: Bool) throws -> StepRecord {

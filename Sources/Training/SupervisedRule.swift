@@ -40,6 +40,7 @@ package final class SupervisedRule: UpdateRule {
     pass = BatchPass(
       capacity: capacity, sequences: source.sequences, figureCount: LossFigure.allCases.count,
       model: model, context: context)
+    pass.reserve()
     decay = RowDecay(configuration, capacity: capacity)
   }
 

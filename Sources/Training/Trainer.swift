@@ -333,9 +333,7 @@ package final class Trainer {
       // No epoch had the figure that decides: the last one is as good as any.
       if group.rank == 0 {
         surroundings.log.warning(
-          dataset.validRows == 0
-            ? "\(dataset.directory) has no rows of valid: keeping the last model"
-            : "no epoch has a finite \(configuration.select.rawValue): keeping the last model")
+          "no epoch has a finite \(configuration.select.rawValue): keeping the last model")
       }
       try stageBest(state.history.last)
       try checkpoints.publishBest()

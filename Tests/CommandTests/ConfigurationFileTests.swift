@@ -9,12 +9,22 @@ import Testing
     "method": "idl", "backbone": "gmf", "factors": "8", "biases": "true", "batch": "300",
     "epochs": "2", "patience": "1", "select": "gauc", "select-protocol": "sampled",
     "evaluate-every": "2", "report-test": "lists", "optimizer": "rowwise-adagrad",
-    "rate": "0.015", "weight-decay": "1e-4", "unlabeled-per-labeled": "2",
+    "rate": "0.015", "weight-decay": "1e-4", "row-decay": "1e-3", "unlabeled-per-labeled": "2",
+    "drop-rate": "0.3", "drop-steps": "7", "reweight-power": "0.5", "output-weights": "ones",
+    "initial-deviation": "0.2",
     "unlabeled-weight": "0.5", "unlabeled-source": "exposures", "inner-rate": "0.03",
     "inner-step": "gradient", "inner-share": "0.25", "tables": "sharded",
     "reduction": "native", "checkpoint-every": "2", "checkpoint-epochs": "2", "keep": "1",
     "seed": "9", "resume": "true",
   ]
+
+  /// Those that gmf has not, with a backbone that has.
+  static let others = [
+    "pinsage": ["layers": "1", "neighbours": "5", "walks": "20", "walk-length": "2"],
+    "ngcf": ["layers": "2", "dropout": "0.3"],
+  ]
+  /// Those that need another dataset or other runs.
+  static let elsewhere: Set = ["blocks", "heads", "sequence-length", "initialize-from"]
 
   static func yaml(_ options: [String: String]) -> String {
     options.sorted { $0.key < $1.key }.map { "\($0): \($1)\n" }.joined()
@@ -26,7 +36,9 @@ import Testing
       let options = Self.training.merging([
         "output": target.path, "lists": try workspace.lists(),
       ]) { $1 }
-      #expect(try Help("train").settable == Set(options.keys))
+      #expect(
+        try Help("train").settable
+          == Set(options.keys).union(Self.others.values.flatMap(\.keys)).union(Self.elsewhere))
       let file = try write(Self.yaml(options), to: "\(workspace.path)/run.yaml")
       try run(["train", workspace.data, "--config", file]).success()
       let setup = try json(text("\(target.path)/configuration.json"))
@@ -40,6 +52,26 @@ import Testing
         } else {
           #expect("\(actual)" == (value == "true" ? "1" : value) || actual as? Bool == true)
         }
+      }
+    }
+  }
+
+  @Test(arguments: others.keys.sorted())
+  func everyOptionOfABackboneCanBeSet(backbone: String) throws {
+    try Workspace.with { workspace in
+      let target = workspace.target("run")
+      let chosen = try #require(Self.others[backbone])
+      let options = chosen.merging([
+        "backbone": backbone, "output": target.path, "epochs": "1", "factors": "8",
+      ]) { $1 }
+      let file = try write(Self.yaml(options), to: "\(workspace.path)/run.yaml")
+      try run(["train", workspace.data, "--config", file]).success()
+      let setup = try json(text("\(target.path)/configuration.json"))
+      let written = try #require(setup["training"] as? [String: Any])
+      for (name, value) in chosen {
+        let words = name.split(separator: "-")
+        let key = words[0] + words.dropFirst().map(\.capitalized).joined()
+        #expect((written[String(key)] as? NSNumber)?.doubleValue == Double(value), "\(name)")
       }
     }
   }
@@ -95,7 +127,9 @@ import Testing
       let common = [
         "split": "valid", "top-k": "3,7", "dataset": "\(path)/moved", "json": "true",
       ]
-      let ranking = common.merging(["protocol": "full", "mask": "none"]) { $1 }
+      let ranking = common.merging([
+        "protocol": "full", "mask": "none", "masked-positives": "missed",
+      ]) { $1 }
       let evaluation = common.merging([
         "protocol": "labeled", "truth": "\(path)/feed/truth.tsv",
       ]) { $1 }

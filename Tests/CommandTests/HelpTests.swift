@@ -50,7 +50,8 @@ struct Help {
       [
         "output", "method", "backbone", "factors", "biases", "batch", "epochs", "patience",
         "select", "select-protocol", "evaluate-every", "report-test", "lists", "layers", "dropout",
-        "neighbours", "walks", "walk-length", "initialize-from", "optimizer", "rate",
+        "neighbours", "walks", "walk-length", "blocks", "heads", "sequence-length",
+        "initialize-from", "optimizer", "rate",
         "weight-decay", "row-decay",
         "unlabeled-per-labeled",
         "unlabeled-weight", "unlabeled-source", "inner-rate", "inner-step", "inner-share",
@@ -61,7 +62,8 @@ struct Help {
     (
       "evaluate",
       [
-        "split", "protocol", "top-k", "mask", "candidates", "candidate-seed", "lists", "dataset",
+        "split", "protocol", "top-k", "mask", "masked-positives", "candidates", "candidate-seed",
+        "lists", "dataset",
         "truth", "json",
       ]
     ),
@@ -96,9 +98,9 @@ struct Help {
     ("unrated", "prepare", "default: positive with --format adjacency, else exposure"),
     ("split", "prepare", "default: 0.6,0.2,0.2"),
     ("method", "train", "values: bce, negatives, idl, ig, t-ce, r-ce, bpr; default: ig"),
-    ("backbone", "train", "values: gmf, mlp, neumf, lightgcn, ngcf; default: gmf"),
+    ("backbone", "train", "values: gmf, mlp, neumf, lightgcn, ngcf, sasrec, pinsage; default: gmf"),
     ("optimizer", "train", "values: adam, adagrad, rowwise-adagrad, sgd; default: adam"),
-    ("batch", "train", "<rows> Labeled rows per step, over all ranks. (default: 1024)"),
+    ("batch", "train", "<rows> Labeled rows per step, over all ranks; users w"),
     ("patience", "train", "<n> Evaluations without a better one"),
     ("checkpoint-every", "train", "<steps>"),
     ("reduction", "train", "values: ordered, native; default: ordered"),

@@ -13,8 +13,8 @@ import Testing
     #expect(WeightedProduct.denseCount(layout) == stride + 8)
   }
 
-  @Test func aRowWithoutFactorsIsRefused() async {
-    await #expect(processExitsWith: .failure) { _ = RowLayout(factors: 0, hasBias: true) }
+  @Test func fewerThanNoFactorsAreRefused() async {
+    await #expect(processExitsWith: .failure) { _ = RowLayout(factors: -1, hasBias: true) }
   }
 }
 

@@ -113,11 +113,14 @@ import Training
       configuration.fillBackboneDefaults()
       return configuration
     }
-    #expect(BackboneName.allCases.map { resolved($0).dropout } == [nil, nil, nil, nil, 0.1, nil])
+    #expect(
+      BackboneName.allCases.map { resolved($0).dropout } == [nil, nil, nil, nil, 0.1, 0.5, nil])
     #expect(
       BackboneName.allCases.map { resolved($0).initialDeviation }
-        == [0.01, nil, nil, 0.1, nil, nil])
-    #expect(BackboneName.allCases.map { resolved($0).resolvedLayers } == [nil, 3, 3, 3, 3, 2])
+        == [0.01, nil, nil, 0.1, nil, nil, nil])
+    #expect(
+      BackboneName.allCases.map { resolved($0).resolvedLayers } == [nil, 3, 3, 3, 3, nil, 2])
+    #expect(resolved(.sasrec).blocks == 2 && resolved(.sasrec).sequenceLength == 50)
     #expect(resolved(.pinsage).neighbours == 16 && resolved(.ngcf).neighbours == nil)
     for backbone in BackboneName.allCases {
       try resolved(backbone).validate()
@@ -166,8 +169,8 @@ import Training
     let free = ["epochs", "patience", "tables", "checkpoint-every", "checkpoint-epochs", "keep"]
     // Options that are not set are not written, but count: none is a value too.
     let unset = [
-      "layers", "dropout", "initial-deviation", "neighbours", "walks", "walk-length",
-      "initialize-from",
+      "layers", "dropout", "initial-deviation", "neighbours", "walks", "walk-length", "blocks",
+      "heads", "sequence-length", "initialize-from",
     ]
     #expect(
       Set(TrainingConfiguration().defining.map(\.option))

@@ -36,8 +36,11 @@ extension TowerBackbone {
       bias: dense + tower.outputBiasOffset)
   }
 
+  /// Floats of a row of ``descending``.
+  var widestGradient: Int { max(tower.featureCount, tower.layers[0].outputs) }
+
   /// Makes room for what the rows of a batch leave behind.
-  func reserve(_ count: Int) {
+  func makeRoom(_ count: Int) {
     _ = unsafe pairs.reserve(count * pairStride)
     _ = unsafe features.reserve(count * tower.featureCount)
     for layer in activations.indices {
@@ -103,7 +106,7 @@ extension TowerBackbone {
   ) {
     let (first, count) = (rows.lowerBound, rows.count)
     for buffer in descending {
-      _ = unsafe buffer.reserve(count * max(tower.featureCount, tower.layers[0].outputs))
+      _ = unsafe buffer.reserve(count * widestGradient)
     }
     let featureGradients = unsafe MutableMatrix(
       descending[0].pointer, stride: tower.featureCount)

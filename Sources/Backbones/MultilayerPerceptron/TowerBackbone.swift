@@ -58,10 +58,15 @@ package class TowerBackbone: Backbone {
     unsafe tower.initialize(dense, seed: seed)
   }
 
+  package func reserve(rows: Int) {
+    makeRoom(rows)
+    for buffer in descending { _ = unsafe buffer.reserve(rows * widestGradient) }
+  }
+
   package func forward(
     _ batch: RowBatch, _ parameters: BatchParameters, into scores: UnsafeMutablePointer<Float>
   ) {
-    reserve(batch.count)
+    makeRoom(batch.count)
     for shard in 0..<batch.runs.count {
       unsafe forward(batch.runs.rows(of: shard), parameters, into: scores)
     }

@@ -80,7 +80,9 @@ struct TrainingOptions: ParsableArguments {
         + "default: none.",
       valueName: "run,run"))
   var initializeFrom: String?
-  @Option(help: ArgumentHelp("Labeled rows per step, over all ranks; users with sasrec.", valueName: "rows"))
+  @Option(
+    help: ArgumentHelp(
+      "Labeled rows per step, over all ranks; users with sasrec.", valueName: "rows"))
   var batch = standard.batch
   @Option(help: ArgumentHelp("The most passes over the labeled rows.", valueName: "n"))
   var epochs = standard.epochs
