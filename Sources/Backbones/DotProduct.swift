@@ -1,12 +1,12 @@
-import Kernels
+package import Kernels
 import Sharding
 
 /// The score `p · q` of two rows, for backbones that compute the rows and nothing after them.
 ///
 /// GMF's kernels with weights of one and no bias.
 @safe
-final class DotProduct {
-  let layout: RowLayout
+package final class DotProduct {
+  package let layout: RowLayout
   private let ones: AlignedBuffer<Float>
   /// Gradients of the ones, which nobody wants.
   private var unused = AlignedBuffer<Float>(count: 0)

@@ -9,8 +9,8 @@ package import Sharding
 ///
 /// He et al., *LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation*,
 /// SIGIR 2020, section 3. Embeddings start from N(0, 0.1²) in the authors' code.
-package final class LightGraphConvolution: PropagatingBackbone {
-  private let product: DotProduct
+package final class LightGraphConvolution: PropagatedProduct {
+  package let product: DotProduct
   private let layers: Int
   private let initialDeviation: Double
 
@@ -44,38 +44,5 @@ package final class LightGraphConvolution: PropagatingBackbone {
 
   package func makePropagation(over graph: InteractionGraph) throws -> any Propagation {
     try LightGraphPropagation(over: graph, layout: product.layout, layers: layers)
-  }
-
-  package func forward(
-    _ batch: RowBatch, _ parameters: BatchParameters, into scores: UnsafeMutablePointer<Float>
-  ) {
-    unsafe product.forward(batch, parameters, into: scores)
-  }
-
-  package func backward(
-    _ batch: RowBatch, _ parameters: BatchParameters, scoreGradients: UnsafePointer<Float>,
-    into gradients: BatchGradients
-  ) {
-    unsafe gradients.denseLeaves.update(repeating: 0, count: batch.runs.count * denseCount)
-    unsafe product.backward(batch, parameters, scoreGradients: scoreGradients, into: gradients)
-  }
-}
-
-extension LightGraphConvolution: FactorizedScoring {
-  package var vectorWidth: Int { product.layout.factors }
-
-  package func writeItemVectors(
-    into vectors: UnsafeMutablePointer<Float>, rows: Range<Int>, of table: RowTable,
-    dense: UnsafePointer<Float>
-  ) {
-    unsafe product.writeVectors(into: vectors, rows: rows, of: table)
-  }
-
-  package func writeUserVectors(
-    into vectors: UnsafeMutablePointer<Float>, rows: UnsafePointer<UInt32>, count: Int,
-    of table: RowTable, dense: UnsafePointer<Float>
-  ) {
-    let rows = unsafe UnsafeBufferPointer(start: rows, count: count)
-    unsafe product.writeVectors(into: vectors, rows: rows.lazy.map { Int($0) }, of: table)
   }
 }

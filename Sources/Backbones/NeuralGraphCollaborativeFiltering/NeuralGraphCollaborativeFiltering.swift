@@ -12,7 +12,7 @@ package import Sharding
 /// Wang et al., *Neural Graph Collaborative Filtering*, SIGIR 2019, sections 2.2 and 2.3, with the
 /// row-normalised adjacency that the authors' code takes by default. Each layer's output passes
 /// message dropout. Initial values are Xavier's.
-package final class NeuralGraphCollaborativeFiltering: PropagatingBackbone {
+package final class NeuralGraphCollaborativeFiltering: PropagatedProduct {
   /// Sizes of a model.
   package struct Shape: Equatable, Sendable {
     /// `F`, of every layer.
@@ -33,7 +33,7 @@ package final class NeuralGraphCollaborativeFiltering: PropagatingBackbone {
   private let shape: Shape
   private let layout: RowLayout
   private let parameters: [NeuralGraphLayer]
-  private let product: DotProduct
+  package let product: DotProduct
   private let userCount: Int
   private let itemCount: Int
 
@@ -55,8 +55,6 @@ package final class NeuralGraphCollaborativeFiltering: PropagatingBackbone {
 
   package var userLayout: RowLayout { layout }
   package var itemLayout: RowLayout { layout }
-  package var scoredUserLayout: RowLayout { product.layout }
-  package var scoredItemLayout: RowLayout { product.layout }
   package var denseTensors: [DenseTensor] { parameters.flatMap(\.tensors) }
   package var denseCount: Int {
     shape.layers * NeuralGraphLayer.floatCount(factors: shape.factors)
@@ -89,39 +87,5 @@ package final class NeuralGraphCollaborativeFiltering: PropagatingBackbone {
     try NeuralGraphPropagation(
       over: graph, shape: shape, parameters: parameters, rows: layout, scored: product.layout,
       userCount: userCount)
-  }
-
-  package func forward(
-    _ batch: RowBatch, _ parameters: BatchParameters, into scores: UnsafeMutablePointer<Float>
-  ) {
-    unsafe product.forward(batch, parameters, into: scores)
-  }
-
-  package func backward(
-    _ batch: RowBatch, _ parameters: BatchParameters, scoreGradients: UnsafePointer<Float>,
-    into gradients: BatchGradients
-  ) {
-    // The propagation adds to them.
-    unsafe gradients.denseLeaves.update(repeating: 0, count: batch.runs.count * denseCount)
-    unsafe product.backward(batch, parameters, scoreGradients: scoreGradients, into: gradients)
-  }
-}
-
-extension NeuralGraphCollaborativeFiltering: FactorizedScoring {
-  package var vectorWidth: Int { product.layout.factors }
-
-  package func writeItemVectors(
-    into vectors: UnsafeMutablePointer<Float>, rows: Range<Int>, of table: RowTable,
-    dense: UnsafePointer<Float>
-  ) {
-    unsafe product.writeVectors(into: vectors, rows: rows, of: table)
-  }
-
-  package func writeUserVectors(
-    into vectors: UnsafeMutablePointer<Float>, rows: UnsafePointer<UInt32>, count: Int,
-    of table: RowTable, dense: UnsafePointer<Float>
-  ) {
-    let rows = unsafe UnsafeBufferPointer(start: rows, count: count)
-    unsafe product.writeVectors(into: vectors, rows: rows.lazy.map { Int($0) }, of: table)
   }
 }

@@ -11,8 +11,8 @@ package import Sharding
 /// section 3. There the nodes are items, here users and items alike, with the same maps: neighbours
 /// of both are items, `α` their shares of the visits. All nodes are computed in every step, where
 /// the paper samples. Initial values are Xavier's.
-package final class PinSage: PropagatingBackbone {
-  private let product: DotProduct
+package final class PinSage: PropagatedProduct {
+  package let product: DotProduct
   private let maps: PinSageMap.Model
   private let walks: RandomWalks.Plan
   private let factors: Int
@@ -75,39 +75,5 @@ package final class PinSage: PropagatingBackbone {
   ) throws -> any Propagation {
     try PinSagePropagation(
       over: graph, neighbours: neighbours, maps: maps, layout: product.layout)
-  }
-
-  package func forward(
-    _ batch: RowBatch, _ parameters: BatchParameters, into scores: UnsafeMutablePointer<Float>
-  ) {
-    unsafe product.forward(batch, parameters, into: scores)
-  }
-
-  package func backward(
-    _ batch: RowBatch, _ parameters: BatchParameters, scoreGradients: UnsafePointer<Float>,
-    into gradients: BatchGradients
-  ) {
-    // The propagation adds to them.
-    unsafe gradients.denseLeaves.update(repeating: 0, count: batch.runs.count * denseCount)
-    unsafe product.backward(batch, parameters, scoreGradients: scoreGradients, into: gradients)
-  }
-}
-
-extension PinSage: FactorizedScoring {
-  package var vectorWidth: Int { factors }
-
-  package func writeItemVectors(
-    into vectors: UnsafeMutablePointer<Float>, rows: Range<Int>, of table: RowTable,
-    dense: UnsafePointer<Float>
-  ) {
-    unsafe product.writeVectors(into: vectors, rows: rows, of: table)
-  }
-
-  package func writeUserVectors(
-    into vectors: UnsafeMutablePointer<Float>, rows: UnsafePointer<UInt32>, count: Int,
-    of table: RowTable, dense: UnsafePointer<Float>
-  ) {
-    let rows = unsafe UnsafeBufferPointer(start: rows, count: count)
-    unsafe product.writeVectors(into: vectors, rows: rows.lazy.map { Int($0) }, of: table)
   }
 }
