@@ -46,6 +46,30 @@ extension RankSuites {
       }
     }
 
+    /// Every family beside GMF, whatever its scores read.
+    @Test(arguments: ["mlp", "neumf", "lightgcn", "ngcf", "pinsage", "sasrec"])
+    func everyBackboneLearnsTheSame(backbone: String) throws {
+      try Workspace.with { workspace in
+        let isOrdered = backbone == "sasrec"
+        if isOrdered {
+          try workspace.prepare(as: "ordered", shards: 8, ["--sequences"]).success()
+        }
+        let options = ["--backbone", backbone, "--factors", "8", "--method", "ig"]
+        func training(_ name: String, _ more: [String]) -> [String] {
+          let usual = workspace.training(name, options + more)
+          return isOrdered
+            ? usual.map { $0 == workspace.data ? "\(workspace.path)/ordered" : $0 } : usual
+        }
+        try run(training("alone", [])).success()
+        let expected = try workspace.target("alone").identity
+        for (ranks, tables) in [(2, "replicated"), (3, "replicated"), (4, "sharded")] {
+          let name = "ranks-\(ranks)"
+          try run(training(name, ["--tables", tables]), ranks: ranks).success()
+          #expect(try workspace.target(name).identity == expected, "\(ranks) ranks")
+        }
+      }
+    }
+
     /// Machines that ranks make believe: two ranks to each, one to each, and most on the first.
     @Test(arguments: ["bce", "ig"], ["replicated", "sharded"])
     func anyNumberOfMachinesLearnsTheSame(method: String, tables: String) throws {
