@@ -34,7 +34,7 @@ import Training
       in: directory, sequences: backbone == .sasrec)
     let run = TrainingRun(.small(backbone, method), dataset, "\(directory.path)/run")
     let alone = try run.outcome(ranks: 1, as: "alone")
-    for ranks in BackboneName.graphModels.contains(backbone) ? [1, 2, 3, 4] : [1, 2, 4] {
+    for ranks in 1...4 {
       for placement in Placement.all(ranks: ranks) {
         let other = try run.outcome(ranks: ranks, at: placement, as: "\(ranks)-\(placement)")
         #expect(other.differences(from: alone) == [], "\(ranks) ranks, \(placement)")
