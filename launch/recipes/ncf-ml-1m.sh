@@ -2,7 +2,7 @@
 # NeuMF without pre-training on MovieLens-1M, after He et al., WWW 2017: the latest interaction of a
 # user is test, ranked among 99 listed items; four sampled negatives for each positive.
 #
-#   ./launch/recipes/ncf-ml-1m.sh DATA OUTPUT     about ten minutes on two cores
+#   ./launch/recipes/ncf-ml-1m.sh DATA OUTPUT     about a minute on two cores
 . "$(dirname "$0")/common.sh"
 d=$data/ncf-ml-1m
 prepare ncf --train "$d/train.rating" --test "$d/test.rating" --positive-from 0
