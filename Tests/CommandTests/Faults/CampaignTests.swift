@@ -54,9 +54,9 @@ private struct Campaign {
     self.workspace = workspace
     name = "run-\(key)"
     draws = Draws(seed: UInt64(key))
-    let method = ["bce", "ig", "idl"].randomElement(using: &draws)!
-    let tables = ["replicated", "sharded"].randomElement(using: &draws)!
-    let every = [3, 40, 700].randomElement(using: &draws)!
+    let method = draws.pick(["bce", "ig", "idl"])
+    let tables = draws.pick(["replicated", "sharded"])
+    let every = draws.pick([3, 40, 700])
     options = [
       "--method", method, "--tables", tables, "--checkpoint-every", "\(every)", "--biases",
       "--stall-timeout", "\(Fault.stallTimeout)",
@@ -77,7 +77,7 @@ private struct Campaign {
     // Every kind in turn, so that a short campaign meets each.
     let fault = Fault.allCases[number % Fault.allCases.count]
     let ranks = Int.random(in: 2...4, using: &draws)
-    let moment = Moment.allCases.randomElement(using: &draws)!
+    let moment = draws.pick(Moment.allCases)
     let pause = UInt32.random(in: 0..<400_000, using: &draws)
     let victim = Int.random(in: 0..<ranks, using: &draws)
     let what = "\(name) \(number): \(fault.rawValue) of \(victim), \(ranks) ranks, \(moment)"

@@ -22,7 +22,8 @@ extension RankSuites {
             #expect(try target.identity == expected, "\(name)")
             let environment = try json(text("\(target.path)/environment.json"))
             let names = try #require(environment["hosts"] as? [String])
-            #expect(names == (0..<count * ranksPerHost).map { hosts.name(of: 1 + $0 / ranksPerHost) })
+            let wanted = (0..<names.count).map { hosts.name(of: 1 + $0 / ranksPerHost) }
+            #expect(names == wanted && names.count == count * ranksPerHost)
           }
         }
       }
@@ -81,8 +82,9 @@ struct Hosts {
   func mpirun(_ ranksPerHost: Int, _ arguments: [String]) throws -> RunningProcess {
     let environment = RankLauncher.mpirunEnvironment.merging(patience) { $1 }
     return try RunningProcess(
-      Self.script, ["mpirun", "\(ranksPerHost)", "--oversubscribe", "--bind-to", "none", inverse]
-        + arguments, environment: environment.merging(variables) { $1 })
+      Self.script,
+      ["mpirun", "\(ranksPerHost)", "--oversubscribe", "--bind-to", "none", inverse] + arguments,
+      environment: environment.merging(variables) { $1 })
   }
 
   private var variables: [String: String?] { ["INVERSE_HOSTS": prefix] }
