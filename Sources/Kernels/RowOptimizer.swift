@@ -59,42 +59,61 @@ package enum RowOptimizer: Equatable, Sendable {
   @safe
   package struct Rows {
     /// `(count)`: rows of the table; row `r` has its weights at `weights + (r − weightOffset) ·
-    /// stride` and its state at `(r − stateOffset)`.
+    /// weightSpacing` and its state at `(r − stateOffset) · stateSpacing`.
     package var index: UnsafePointer<UInt32>
     package var count: Int
     /// `(count, stride)`.
     package var gradients: UnsafePointer<Float>
     package var weights: UnsafeMutablePointer<Float>
     package var weightOffset: Int
+    /// Floats from the weights of a row to those of the next, at least `stride`.
+    package var weightSpacing: Int
     /// One per state of the optimizer.
     package var firstState: UnsafeMutablePointer<Float>?
     package var secondState: UnsafeMutablePointer<Float>?
     package var stateOffset: Int
-    /// The step that last updated each row, 0 for none; indexed like the state. Without it every
-    /// step decays a touched row once.
+    /// Floats from the state of a row to that of the next.
+    package var stateSpacing: Int
+    /// The step that last updated each row, 0 for none; that of row `r` is at `(r − stateOffset) ·
+    /// lastStepSpacing`. Without it every step decays a touched row once.
     package var lastSteps: UnsafeMutablePointer<UInt32>?
+    package var lastStepSpacing: Int
     /// Columns that carry values, for the mean of `rowwiseAdagrad`.
     package var columns: Int
     package var stride: Int
 
     package init(
       index: UnsafePointer<UInt32>, count: Int, gradients: UnsafePointer<Float>,
-      weights: UnsafeMutablePointer<Float>, weightOffset: Int,
+      weights: UnsafeMutablePointer<Float>, weightOffset: Int, weightSpacing: Int,
       firstState: UnsafeMutablePointer<Float>?, secondState: UnsafeMutablePointer<Float>?,
-      stateOffset: Int, lastSteps: UnsafeMutablePointer<UInt32>? = nil, columns: Int, stride: Int
+      stateOffset: Int, stateSpacing: Int, lastSteps: UnsafeMutablePointer<UInt32>? = nil,
+      lastStepSpacing: Int = 1, columns: Int, stride: Int
     ) {
       unsafe self.index = unsafe index
       self.count = count
       unsafe self.gradients = unsafe gradients
       unsafe self.weights = unsafe weights
       self.weightOffset = weightOffset
+      self.weightSpacing = weightSpacing
       unsafe self.firstState = unsafe firstState
       unsafe self.secondState = unsafe secondState
       self.stateOffset = stateOffset
+      self.stateSpacing = stateSpacing
       unsafe self.lastSteps = lastSteps
+      self.lastStepSpacing = lastStepSpacing
       self.columns = columns
       self.stride = stride
     }
+
+    /// The weights of a row of the table.
+    @inline(__always)
+    fileprivate func weights(of row: Int) -> UnsafeMutablePointer<Float> {
+      unsafe weights + (row &- weightOffset) &* weightSpacing
+    }
+
+    /// Where the state of a row of the table starts.
+    @inline(__always)
+    fileprivate func stateStart(of row: Int) -> Int { (row &- stateOffset) &* stateSpacing }
 
     /// The weight of the decay in the gradient of a row, and the end of its rest.
     ///
@@ -102,7 +121,7 @@ package enum RowOptimizer: Equatable, Sendable {
     @inline(__always)
     fileprivate func decay(of row: Int, at step: Step) -> SIMD8<Float> {
       guard let lastSteps = unsafe lastSteps else { return SIMD8(repeating: step.decay) }
-      let slot = unsafe Int(index[row]) &- stateOffset
+      let slot = unsafe (Int(index[row]) &- stateOffset) &* lastStepSpacing
       let last = unsafe lastSteps[slot]
       unsafe lastSteps[slot] = step.number
       return SIMD8(repeating: step.decay * Float(last == 0 ? 1 : step.number &- last))
@@ -139,16 +158,13 @@ package enum RowOptimizer: Equatable, Sendable {
       _ second: UnsafeMutablePointer<Float>?
     ) {
       let next = unsafe Int(rows.index[min(row &+ distance, last)])
-      let slot = next &- rows.stateOffset
-      unsafe prefetchAll(
-        rows.weights + (next &- rows.weightOffset) &* rows.stride, width: rows.stride)
-      if let first = unsafe first {
-        unsafe prefetchAll(first + slot &* rows.stride, width: rows.stride)
+      let state = rows.stateStart(of: next)
+      unsafe prefetchAll(rows.weights(of: next), width: rows.stride)
+      if let first = unsafe first { unsafe prefetchAll(first + state, width: rows.stride) }
+      if let second = unsafe second { unsafe prefetchAll(second + state, width: rows.stride) }
+      if let lastSteps = unsafe rows.lastSteps {
+        unsafe inverse_prefetch(lastSteps + (next &- rows.stateOffset) &* rows.lastStepSpacing)
       }
-      if let second = unsafe second {
-        unsafe prefetchAll(second + slot &* rows.stride, width: rows.stride)
-      }
-      if let lastSteps = unsafe rows.lastSteps { unsafe inverse_prefetch(lastSteps + slot) }
     }
   }
 
@@ -157,7 +173,7 @@ package enum RowOptimizer: Equatable, Sendable {
     let ahead = Ahead(rows, streams: 1)
     for row in 0..<rows.count {
       unsafe ahead.fetch(row, rows, nil, nil)
-      let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
+      let weights = unsafe rows.weights(of: Int(rows.index[row]))
       let gradient = unsafe rows.gradients + row &* rows.stride
       let decay = rows.decay(of: row, at: step)
       for column in stride(from: 0, to: rows.stride, by: 8) {
@@ -174,8 +190,8 @@ package enum RowOptimizer: Equatable, Sendable {
     let ahead = Ahead(rows, streams: 2)
     for row in 0..<rows.count {
       unsafe ahead.fetch(row, rows, sums, nil)
-      let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
-      let sums = unsafe sums + (Int(rows.index[row]) &- rows.stateOffset) &* rows.stride
+      let weights = unsafe rows.weights(of: Int(rows.index[row]))
+      let sums = unsafe sums + rows.stateStart(of: Int(rows.index[row]))
       let gradient = unsafe rows.gradients + row &* rows.stride
       let decay = rows.decay(of: row, at: step)
       for column in stride(from: 0, to: rows.stride, by: 8) {
@@ -192,7 +208,7 @@ package enum RowOptimizer: Equatable, Sendable {
     let ahead = Ahead(rows, streams: 1)
     for row in 0..<rows.count {
       unsafe ahead.fetch(row, rows, nil, nil)
-      let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
+      let weights = unsafe rows.weights(of: Int(rows.index[row]))
       let gradient = unsafe rows.gradients + row &* rows.stride
       let decay = rows.decay(of: row, at: step)
       var squares = SIMD8<Float>.zero
@@ -200,7 +216,7 @@ package enum RowOptimizer: Equatable, Sendable {
         let g = unsafe load8(gradient + column).addingProduct(decay, load8(weights + column))
         squares = squares.addingProduct(g, g)
       }
-      let slot = unsafe Int(rows.index[row]) &- rows.stateOffset
+      let slot = unsafe rows.stateStart(of: Int(rows.index[row]))
       unsafe sums[slot] += horizontalSum(squares) / Float(rows.columns)
       let rate = unsafe SIMD8(repeating: step.rate / (sums[slot].squareRoot() + step.epsilon))
       for column in stride(from: 0, to: rows.stride, by: 8) {
@@ -224,8 +240,8 @@ package enum RowOptimizer: Equatable, Sendable {
     let ahead = Ahead(rows, streams: 3)
     for row in 0..<rows.count {
       unsafe ahead.fetch(row, rows, first, second)
-      let weights = unsafe rows.weights + (Int(rows.index[row]) &- rows.weightOffset) &* rows.stride
-      let state = unsafe (Int(rows.index[row]) &- rows.stateOffset) &* rows.stride
+      let weights = unsafe rows.weights(of: Int(rows.index[row]))
+      let state = unsafe rows.stateStart(of: Int(rows.index[row]))
       let gradient = unsafe rows.gradients + row &* rows.stride
       let decay = rows.decay(of: row, at: step)
       for column in stride(from: 0, to: rows.stride, by: 8) {

@@ -42,20 +42,21 @@ package enum RowShift {
   ///   - index: `(count)`: rows of the table.
   ///   - count: Rows to shift.
   ///   - shifts: `(count, stride)`.
-  ///   - weights: Row `r` starts at `weights + (r − offset) · stride`.
+  ///   - weights: Row `r` starts at `weights + (r − offset) · spacing`.
   ///   - offset: The table row at `weights`.
+  ///   - spacing: Floats from one row of the table to the next.
   ///   - stride: Floats per row, a multiple of 8.
   package static func commit(
     factor: Float, index: UnsafePointer<UInt32>, count: Int, shifts: UnsafePointer<Float>,
-    weights: UnsafeMutablePointer<Float>, offset: Int, stride: Int
+    weights: UnsafeMutablePointer<Float>, offset: Int, spacing: Int, stride: Int
   ) {
     let ahead = prefetchRows(bytes: 4 &* stride)
     for row in 0..<count {
       let next = unsafe Int(index[min(row &+ ahead, count &- 1)])
-      unsafe prefetchAll(weights + (next &- offset) &* stride, width: stride)
+      unsafe prefetchAll(weights + (next &- offset) &* spacing, width: stride)
       unsafe shift(
-        weights + (Int(index[row]) &- offset) &* stride, by: shifts + row &* stride, factor: factor,
-        count: stride)
+        weights + (Int(index[row]) &- offset) &* spacing, by: shifts + row &* stride,
+        factor: factor, count: stride)
     }
   }
 
@@ -119,19 +120,20 @@ package enum RowShift {
   /// - Parameters:
   ///   - index: `(count)`: rows of the table.
   ///   - count: Rows to copy.
-  ///   - weights: Row `r` starts at `weights + (r − offset) · stride`.
+  ///   - weights: Row `r` starts at `weights + (r − offset) · spacing`.
   ///   - offset: The table row at `weights`.
+  ///   - spacing: Floats from one row of the table to the next.
   ///   - stride: Floats per row, a multiple of 8.
   ///   - target: `(count, stride)`, overwritten.
   package static func gather(
     index: UnsafePointer<UInt32>, count: Int, weights: UnsafePointer<Float>, offset: Int,
-    stride: Int, into target: UnsafeMutablePointer<Float>
+    spacing: Int, stride: Int, into target: UnsafeMutablePointer<Float>
   ) {
     let ahead = prefetchRows(bytes: 4 &* stride)
     for row in 0..<count {
       let next = unsafe Int(index[min(row &+ ahead, count &- 1)])
-      unsafe prefetchAll(weights + (next &- offset) &* stride, width: stride)
-      let source = unsafe weights + (Int(index[row]) &- offset) &* stride
+      unsafe prefetchAll(weights + (next &- offset) &* spacing, width: stride)
+      let source = unsafe weights + (Int(index[row]) &- offset) &* spacing
       let copy = unsafe target + row &* stride
       for column in Swift.stride(from: 0, to: stride, by: 8) {
         unsafe store8(load8(source + column), copy + column)

@@ -64,6 +64,7 @@ extension WeightedProduct {
       let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
       let (items, itemIndex) = unsafe (input.items.base + column, input.items.index)
       let (users, userIndex) = unsafe (input.users.base + column, input.users.index)
+      let (itemSpacing, userSpacing) = (input.items.spacing, input.users.spacing)
       let (scale, shardOfRow) = unsafe (input.scoreGradients, input.runs.shardOfRow)
       let weight = unsafe input.dense + column
       let decay = unsafe SideDecay(weights: input.decay?.users)
@@ -74,9 +75,9 @@ extension WeightedProduct {
         let start = unsafe Int(starts[segment])
         for index in start..<(unsafe Int(starts[segment &+ 1])) {
           let next = unsafe Int(order[min(index &+ prefetchDistance, last)])
-          unsafe prefetch(items + Int(itemIndex[next]) &* stride, width: Lanes.width)
+          unsafe prefetch(items + Int(itemIndex[next]) &* itemSpacing, width: Lanes.width)
           let position = unsafe Int(order[index])
-          let row = unsafe items + Int(itemIndex[position]) &* stride
+          let row = unsafe items + Int(itemIndex[position]) &* itemSpacing
           unsafe sum.add(SIMD8(repeating: scale[position]), times: row)
           unsafe bias += scale[position]
         }
@@ -84,12 +85,12 @@ extension WeightedProduct {
         // With the first columns: what it costs is looking at the rows once more.
         if column == 0 { unsafe addBias(bias, segment, shard: Int(shardOfRow[first])) }
         unsafe sum.add(
-          times: users + Int(userIndex[first]) &* stride,
+          times: users + Int(userIndex[first]) &* userSpacing,
           to: denseGradients + Int(shardOfRow[first]) &* denseStride + column)
         unsafe sum.multiply(by: weight)
         if unsafe decay.weights != nil {
           let pull = unsafe decay.sum(order, start, Int(starts[segment &+ 1]))
-          unsafe sum.decay(pull, of: users + Int(userIndex[first]) &* stride)
+          unsafe sum.decay(pull, of: users + Int(userIndex[first]) &* userSpacing)
         }
         unsafe sum.store(to: gradients + segment &* stride + column)
       }
@@ -107,7 +108,7 @@ extension WeightedProduct {
       guard let decay = input.decay else { return }
       let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
       let (start, end) = unsafe (Int(starts[segment]), Int(starts[segment &+ 1]))
-      let user = unsafe Int(input.users.index[Int(order[start])]) &* layout.stride
+      let user = unsafe Int(input.users.index[Int(order[start])]) &* input.users.spacing
       let value = unsafe input.users.base[user &+ layout.biasColumn]
       let pull = unsafe SideDecay(weights: decay.users).sum(order, start, end)
       unsafe bias[0] = sum.addingProduct(pull, value)
@@ -150,6 +151,7 @@ extension WeightedProduct {
       let (stride, runs) = (input.layout.stride, input.runs)
       let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
       let (users, userIndex) = unsafe (input.users.base + column, input.users.index)
+      let userSpacing = input.users.spacing
       let (scale, weight) = unsafe (input.scoreGradients, input.dense + column)
       let decay = unsafe SideDecay(weights: input.decay?.items)
       let items = unsafe input.items.base + column
@@ -164,13 +166,13 @@ extension WeightedProduct {
         var shard = unsafe isOrdered ? runs.shardOfRow[Int(order[start])] : 0
         for index in start..<(unsafe Int(starts[segment &+ 1])) {
           let next = unsafe Int(order[min(index &+ prefetchDistance, last)])
-          unsafe prefetch(users + Int(userIndex[next]) &* stride, width: Lanes.width)
+          unsafe prefetch(users + Int(userIndex[next]) &* userSpacing, width: Lanes.width)
           let position = unsafe Int(order[index])
           let leaf = unsafe isOrdered ? runs.shardOfRow[position] : 0
           if leaf != shard {
             unsafe sum.multiply(by: weight)
             if unsafe decay.weights != nil {
-              let item = unsafe Int(input.items.index[position]) &* stride
+              let item = unsafe Int(input.items.index[position]) &* input.items.spacing
               unsafe sum.decay(decay.sum(order, leafStart, index), of: items + item)
               leafStart = index
             }
@@ -185,12 +187,12 @@ extension WeightedProduct {
             sum = Lanes()
             shard = leaf
           }
-          let row = unsafe users + Int(userIndex[position]) &* stride
+          let row = unsafe users + Int(userIndex[position]) &* userSpacing
           unsafe sum.add(SIMD8(repeating: scale[position]), times: row)
         }
         unsafe sum.multiply(by: weight)
         if unsafe decay.weights != nil {
-          let item = unsafe Int(input.items.index[Int(order[start])]) &* stride
+          let item = unsafe Int(input.items.index[Int(order[start])]) &* input.items.spacing
           let pull = unsafe decay.sum(order, leafStart, Int(starts[segment &+ 1]))
           unsafe sum.decay(pull, of: items + item)
         }

@@ -73,7 +73,7 @@ extension WeightedProduct {
     let last = max(segments.count &- 1, 0)
     for segment in 0..<segments.segmentCount {
       let start = unsafe Int(starts[segment])
-      let user = unsafe users.base + Int(users.index[Int(order[start])]) &* stride
+      let user = unsafe users.base + Int(users.index[Int(order[start])]) &* users.spacing
       let userShift = unsafe shifts.users[segment]
       for column in Swift.stride(from: 0, to: biasColumn, by: 8) {
         let (value, step) = unsafe (load8(user + column), load8(userShift + column))
@@ -87,10 +87,10 @@ extension WeightedProduct {
       }
       for index in start..<(unsafe Int(starts[segment &+ 1])) {
         let next = unsafe Int(order[min(index &+ prefetchDistance, last)])
-        unsafe prefetch(items.base + Int(items.index[next]) &* stride, width: stride)
+        unsafe prefetch(items.base + Int(items.index[next]) &* items.spacing, width: stride)
         unsafe prefetch(shifts.items[next], width: stride)
         let position = unsafe Int(order[index])
-        let item = unsafe items.base + Int(items.index[position]) &* stride
+        let item = unsafe items.base + Int(items.index[position]) &* items.spacing
         let shift = unsafe shifts.items[position]
         var (direct, unchanged, inverse) = (SIMD8<Float>.zero, SIMD8<Float>.zero, SIMD8<Float>.zero)
         for column in Swift.stride(from: 0, to: biasColumn, by: 8) {

@@ -12,15 +12,21 @@ package enum WeightedProduct {
   /// One side of the batch: rows of a table, or a compact copy of some of them.
   @safe
   package struct Side {
-    /// Row `r` starts at `base + r · stride`.
+    /// Row `r` starts at `base + r · spacing`.
     package let base: UnsafePointer<Float>
+    /// Floats from one row to the next, at least the layout's stride.
+    package let spacing: Int
     /// `(B)`: the row of each batch row.
     package let index: UnsafePointer<UInt32>
 
-    package init(base: UnsafePointer<Float>, index: UnsafePointer<UInt32>) {
+    package init(base: UnsafePointer<Float>, spacing: Int, index: UnsafePointer<UInt32>) {
       unsafe self.base = unsafe base
+      self.spacing = spacing
       unsafe self.index = unsafe index
     }
+
+    /// The rows as a matrix, whose columns are those of a row.
+    package var table: Matrix { unsafe Matrix(base, stride: spacing) }
   }
 
   /// Floats of the dense parameters for rows of this layout.
@@ -60,11 +66,11 @@ package enum WeightedProduct {
     for row in 0..<count {
       let next = row &+ prefetchDistance
       if next < count {
-        unsafe prefetch(users.base + Int(users.index[next]) &* stride, width: stride)
-        unsafe prefetch(items.base + Int(items.index[next]) &* stride, width: stride)
+        unsafe prefetch(users.base + Int(users.index[next]) &* users.spacing, width: stride)
+        unsafe prefetch(items.base + Int(items.index[next]) &* items.spacing, width: stride)
       }
-      let user = unsafe users.base + Int(users.index[row]) &* stride
-      let item = unsafe items.base + Int(items.index[row]) &* stride
+      let user = unsafe users.base + Int(users.index[row]) &* users.spacing
+      let item = unsafe items.base + Int(items.index[row]) &* items.spacing
       var score = unsafe horizontalSum(Width.dot(dense, user, item, blocks: blocks)) + bias
       if layout.hasBias { unsafe score += user[biasColumn] + item[biasColumn] }
       unsafe scores[row] = score

@@ -195,13 +195,17 @@ final class BatchPass {
 
   private func parameters(items: UnsafePointer<Float>?) -> BatchParameters {
     let users = unsafe WeightedProduct.Side(
-      base: model.scoredUsers.weights.pointer, index: batch.users.pointer)
+      base: model.scoredUsers.weights.pointer, spacing: model.scoredUsers.spacing,
+      index: batch.users.pointer)
     let items =
       if let items = unsafe items {
-        unsafe WeightedProduct.Side(base: items, index: gradients.itemSegments.segmentOfPosition)
+        unsafe WeightedProduct.Side(
+          base: items, spacing: model.scoredItems.stride,
+          index: gradients.itemSegments.segmentOfPosition)
       } else {
         unsafe WeightedProduct.Side(
-          base: model.scoredItems.weights.pointer, index: references.pointer)
+          base: model.scoredItems.weights.pointer, spacing: model.scoredItems.spacing,
+          index: references.pointer)
       }
     return unsafe BatchParameters(users: users, items: items, dense: model.dense.weights.pointer)
   }

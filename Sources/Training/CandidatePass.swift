@@ -153,9 +153,11 @@ private final class CandidateCopies {
   private func copies(_ candidate: Int, _ pass: BatchPass) -> BatchParameters {
     unsafe BatchParameters(
       users: WeightedProduct.Side(
-        base: users[candidate].pointer, index: pass.gradients.userSegments.segmentOfPosition),
+        base: users[candidate].pointer, spacing: model.users.stride,
+        index: pass.gradients.userSegments.segmentOfPosition),
       items: WeightedProduct.Side(
-        base: items[candidate].pointer, index: pass.gradients.itemSegments.segmentOfPosition),
+        base: items[candidate].pointer, spacing: model.items.stride,
+        index: pass.gradients.itemSegments.segmentOfPosition),
       dense: dense[candidate].pointer)
   }
 
@@ -164,7 +166,7 @@ private final class CandidateCopies {
     _ shift: UnsafePointer<Float>, to targets: [AlignedBuffer<Float>], stride: Int
   ) {
     let first = unsafe Int(segments.order.pointer[Int(segments.segmentStarts.pointer[segment])])
-    let row = unsafe side.base + Int(side.index[first]) * stride
+    let row = unsafe side.base + Int(side.index[first]) * side.spacing
     unsafe RowShift.candidates(
       of: row, shift: shift, count: stride, direct: targets[0].pointer + segment * stride,
       unchanged: targets[1].pointer + segment * stride,

@@ -91,10 +91,10 @@ package struct InitialModels {
         base: model.items.row(model.items.written.lowerBound), rows: model.items.written
       )
       unsafe try read(
-        "user.factors", of: model.userCount, rows: users.rows, stride: model.users.stride,
+        "user.factors", of: model.userCount, rows: users.rows, stride: model.users.spacing,
         into: users.base, parts)
       unsafe try read(
-        "item.factors", of: model.itemCount, rows: items.rows, stride: model.items.stride,
+        "item.factors", of: model.itemCount, rows: items.rows, stride: model.items.spacing,
         into: items.base, parts)
     }
     unsafe try readDense(into: model.dense.weights.pointer, parts)

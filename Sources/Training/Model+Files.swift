@@ -73,11 +73,14 @@ extension Model {
         guard table.stateCounts[index] > 1 else {
           return unsafe [
             TensorPart(
-              name: name + ".rows" + moment, shape: [total], rows: rows, stride: 1,
+              name: name + ".rows" + moment, shape: [total], rows: rows,
+              stride: table.stateSpacing,
               base: state.pointer)
           ]
         }
-        return unsafe parts(name, table, state.pointer, rows: rows, of: total, suffix: moment)
+        return unsafe parts(
+          name, table, state.pointer, spacing: table.stateSpacing, rows: rows, of: total,
+          suffix: moment)
       }
     }
   }
@@ -86,7 +89,8 @@ extension Model {
     ownedRows.compactMap { name, table, rows, total in
       table.lastSteps.map {
         unsafe TensorPart(
-          name: name + ".last_step", shape: [total], rows: rows, stride: 1, base: $0.pointer)
+          name: name + ".last_step", shape: [total], rows: rows, stride: table.lastStepSpacing,
+          base: $0.pointer)
       }
     }
   }
@@ -97,19 +101,20 @@ extension Model {
 
   /// The tensors of a table: factors and, with biases, one more.
   private func parts(
-    _ name: String, _ table: RowTable, _ base: UnsafeMutablePointer<Float>, rows: Range<Int>,
-    of total: Int, suffix: String = ""
+    _ name: String, _ table: RowTable, _ base: UnsafeMutablePointer<Float>, spacing: Int? = nil,
+    rows: Range<Int>, of total: Int, suffix: String = ""
   ) -> [TensorPart<Float>] {
     let layout = table.layout
     guard layout.stride > 0 else { return [] }
+    let spacing = spacing ?? table.spacing
     let factors = unsafe TensorPart(
       name: name + ".factors" + suffix, shape: [total, layout.factors], rows: rows,
-      stride: table.stride, base: base)
+      stride: spacing, base: base)
     guard layout.hasBias else { return [factors] }
     return unsafe [
       factors,
       TensorPart(
-        name: name + ".bias" + suffix, shape: [total], rows: rows, stride: table.stride,
+        name: name + ".bias" + suffix, shape: [total], rows: rows, stride: spacing,
         base: base + layout.biasColumn),
     ]
   }

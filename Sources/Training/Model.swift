@@ -38,14 +38,17 @@ package final class Model {
   ///   - rank: This rank.
   ///   - sharedItems: Memory for the item rows that ranks share; it is left unsettled.
   ///   - propagation: Of a backbone that propagates.
+  ///   - placement: Where the weights and moments of a row lie, which decides no bits.
   package init(
     _ configuration: TrainingConfiguration, backbone: any Backbone, userStarts: [Int],
     itemStarts: [Int], tree: ShardTree, rank: Int, sharedItems: SharedRows? = nil,
-    propagation: (any Propagation)? = nil
+    propagation: (any Propagation)? = nil, placement: RowPlacement = .bySize
   ) {
     self.backbone = backbone
     self.propagation = propagation
     let optimizer = configuration.optimizer
+    // A propagation walks over whole tables of weights.
+    let placement = propagation == nil ? placement : .apart
     let userOwnership = RowOwnership(shardStarts: userStarts, tree: tree)
     let userRows = userOwnership.rows(of: rank)
     firstUser = userRows.lowerBound
@@ -54,12 +57,16 @@ package final class Model {
     itemCount = itemOwnership.rowCount
     users = RowTable(
       layout: backbone.userLayout, held: 0..<userRows.count, owned: 0..<userRows.count,
-      optimizer: optimizer.row, isLazy: backbone.userLayout.stride > 0)
+      optimizer: optimizer.row, isLazy: backbone.userLayout.stride > 0,
+      isSideBySide: placement.isSideBySide(
+        backbone.userLayout, rows: userRows.count, optimizer.row))
     let owned = itemOwnership.rows(of: rank)
+    let held = Self.holdsAll(configuration, sharedItems, propagation) ? 0..<itemCount : owned
     items = RowTable(
-      layout: backbone.itemLayout,
-      held: Self.holdsAll(configuration, sharedItems, propagation) ? 0..<itemCount : owned,
-      owned: owned, optimizer: optimizer.row, shared: sharedItems)
+      layout: backbone.itemLayout, held: held, owned: owned, optimizer: optimizer.row,
+      shared: sharedItems,
+      isSideBySide: sharedItems == nil && held == owned
+        && placement.isSideBySide(backbone.itemLayout, rows: owned.count, optimizer.row))
     self.sharedItems = sharedItems
     dense = RowTable(
       layout: RowLayout(factors: backbone.denseCount, hasBias: false), held: 0..<1, owned: 0..<1,
@@ -87,11 +94,12 @@ package final class Model {
   ///   - dataset: Decides the tables' sizes and owners.
   ///   - context: The ranks.
   ///   - backbone: In place of the configuration's.
+  ///   - placement: Where the weights and moments of a row lie, which decides no bits.
   /// - Throws: `SharedMemoryError`; `Failure` of kind data for a model of sequences on a dataset
   ///   without an order in time; what the group throws.
   package convenience init(
     _ configuration: TrainingConfiguration, dataset: Dataset, context: JobContext,
-    backbone: (any Backbone)? = nil
+    backbone: (any Backbone)? = nil, placement: RowPlacement = .bySize
   ) throws {
     let backbone =
       backbone
@@ -111,7 +119,7 @@ package final class Model {
     self.init(
       configuration, backbone: backbone, userStarts: dataset.userStarts,
       itemStarts: dataset.itemStarts, tree: tree, rank: group.rank, sharedItems: shared,
-      propagation: propagation)
+      propagation: propagation, placement: placement)
     try shared?.publish()
   }
 

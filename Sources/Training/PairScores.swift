@@ -74,8 +74,10 @@ final class PairScores {
         shardOfRow: shardOfRow.pointer, count: 1))
     unsafe model.backbone.writeItemReferences(of: batch, into: references.pointer)
     let parameters = unsafe BatchParameters(
-      users: WeightedProduct.Side(base: model.users.weights.pointer, index: users.pointer),
-      items: WeightedProduct.Side(base: itemRows.pointer, index: references.pointer),
+      users: WeightedProduct.Side(
+        base: model.users.weights.pointer, spacing: model.users.spacing, index: users.pointer),
+      items: WeightedProduct.Side(
+        base: itemRows.pointer, spacing: model.items.stride, index: references.pointer),
       dense: model.dense.weights.pointer)
     unsafe try model.backbone.forward(batch, parameters, into: scores)
   }
@@ -84,20 +86,25 @@ final class PairScores {
 extension Model {
   /// All item rows, `(I, stride)`, as they are now; a collective.
   ///
-  /// - Returns: The table itself where a rank holds all of it.
+  /// - Returns: The table itself where a rank holds all of it, row after row.
   /// - Throws: What the group throws.
   func gatherItemRows(_ context: JobContext) throws -> AlignedBuffer<Float> {
     try sharedItems?.settle()
-    guard context.isSharded, sharedItems == nil else { return items.weights }
-    let stride = items.stride
-    let all = AlignedBuffer<Float>(count: itemCount * stride)
+    let isWhole = !context.isSharded || sharedItems != nil
+    guard !isWhole || items.spacing > items.stride else { return items.weights }
+    let all = AlignedBuffer<Float>(count: itemCount * items.stride)
+    if isWhole {
+      unsafe items.copyRows(items.held, into: all.pointer)
+      return all
+    }
+    let rowBytes = items.stride * MemoryLayout<Float>.stride
     let parts = Partition(
-      counts: (0..<context.group.size).map { itemOwnership.rows(of: $0).count * stride * 4 })
-    let owned = itemOwnership.rows(of: context.group.rank)
+      counts: (0..<context.group.size).map { itemOwnership.rows(of: $0).count * rowBytes })
+    let own = AlignedBuffer<Float>(count: items.owned.count * items.stride)
+    unsafe items.copyRows(items.owned, into: own.pointer)
     unsafe try context.group.gather(
-      UnsafeRawBufferPointer(
-        start: items.row(owned.lowerBound), count: owned.count * stride * 4),
-      into: UnsafeMutableRawBufferPointer(all.elements), parts)
+      UnsafeRawBufferPointer(own.elements), into: UnsafeMutableRawBufferPointer(all.elements),
+      parts)
     return all
   }
 }

@@ -3,6 +3,7 @@ package import Evaluation
 package import Fabric
 import Interactions
 import Kernels
+import Sharding
 import Storage
 
 /// The best model of a run, ready to score rows on any number of ranks.
@@ -42,7 +43,9 @@ package final class RunEvaluation {
     var configuration = setup.training
     configuration.optimizer = .sgd
     context = JobContext(group: group, tree: tree, configuration: configuration)
-    model = try Model(configuration, dataset: dataset, context: context)
+    // Moments are not read.
+    model = try Model(
+      configuration, dataset: dataset, context: context, placement: .apart)
     scorer = Scorer(model: model, dataset: dataset, context: context)
     guard
       let best = try CheckpointStore(directory: run.checkpointsPath).openBest(

@@ -64,7 +64,9 @@ final class SequenceVectors {
         starts: starts.pointer, shards: shards.pointer, blocks: shards.pointer,
         shardOfRow: noRows.pointer, count: 1))
     unsafe backbone.encode(
-      sequences, items: WeightedProduct.Side(base: itemRows.pointer, index: sequences.items),
+      sequences,
+      items: WeightedProduct.Side(
+        base: itemRows.pointer, spacing: model.items.stride, index: sequences.items),
       dense: model.dense.row(0), into: vectors)
   }
 

@@ -5,7 +5,7 @@ package import Fabric
 import Foundation
 package import Interactions
 package import Logging
-import Sharding
+package import Sharding
 package import Storage
 
 /// The main job: trains a model on a dataset, on any number of ranks, into a run directory.
@@ -21,6 +21,8 @@ package final class Trainer {
     /// Asked after every step; true ends the run after a checkpoint.
     package var isStopRequested: () -> Bool = { false }
     package var showsProgress = false
+    /// Where the weights and moments of a row lie.
+    package var placement = RowPlacement.bySize
     package var environment: RunDirectory.Environment
     package var log: Logger
 
@@ -77,7 +79,9 @@ package final class Trainer {
     self.surroundings = surroundings
     let tree = ShardTree(shardCount: dataset.shardCount, rankCount: group.size)
     context = JobContext(group: group, tree: tree, configuration: configuration)
-    model = try Model(configuration, dataset: dataset, context: context, backbone: backbone)
+    model = try Model(
+      configuration, dataset: dataset, context: context, backbone: backbone,
+      placement: surroundings.placement)
     try initial?.join(into: model)
     loader =
       if let backbone = model.backbone as? any SequenceBackbone {

@@ -129,8 +129,10 @@ import Testing
         shardOfRow: shardOfRow.pointer, count: 4))
     unsafe backbone.writeItemReferences(of: batch, into: references.pointer)
     let parameters = unsafe BatchParameters(
-      users: WeightedProduct.Side(base: userRows.pointer, index: userColumn.pointer),
-      items: WeightedProduct.Side(base: itemRows.pointer, index: references.pointer),
+      users: WeightedProduct.Side(
+        base: userRows.pointer, spacing: backbone.userLayout.stride, index: userColumn.pointer),
+      items: WeightedProduct.Side(
+        base: itemRows.pointer, spacing: backbone.itemLayout.stride, index: references.pointer),
       dense: denseRow.pointer)
     unsafe gradients.userSegments.sort(userColumn.pointer, count: Self.rowCount, bound: 8)
     unsafe gradients.itemSegments.sort(references.pointer, count: Self.rowCount, bound: 5)

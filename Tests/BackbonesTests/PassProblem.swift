@@ -87,8 +87,10 @@ struct PassProblem {
         starts: startBuffer.pointer, shards: shards.pointer, blocks: blocks.pointer,
         shardOfRow: shardOfRow.pointer, count: 4))
     let parameters = unsafe BatchParameters(
-      users: WeightedProduct.Side(base: userRows.pointer, index: userColumn.pointer),
-      items: WeightedProduct.Side(base: itemRows.pointer, index: itemColumn.pointer),
+      users: WeightedProduct.Side(
+        base: userRows.pointer, spacing: backbone.userLayout.stride, index: userColumn.pointer),
+      items: WeightedProduct.Side(
+        base: itemRows.pointer, spacing: backbone.itemLayout.stride, index: itemColumn.pointer),
       dense: denseRow.pointer)
     unsafe gradients.userSegments.sort(
       userColumn.pointer, count: Self.rowCount, bound: Self.userCount)

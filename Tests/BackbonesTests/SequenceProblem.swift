@@ -174,8 +174,10 @@ struct SequenceProblem {
     unsafe gradients.itemSegments.sort(
       references.pointer, count: batch.referenceCount, bound: itemCount)
     let parameters = unsafe BatchParameters(
-      users: WeightedProduct.Side(base: itemRows.pointer, index: references.pointer),
-      items: WeightedProduct.Side(base: itemRows.pointer, index: references.pointer),
+      users: WeightedProduct.Side(
+        base: itemRows.pointer, spacing: backbone.itemLayout.stride, index: references.pointer),
+      items: WeightedProduct.Side(
+        base: itemRows.pointer, spacing: backbone.itemLayout.stride, index: references.pointer),
       dense: denseRow.pointer)
     unsafe backbone.forward(batch, parameters, into: scores.pointer)
     unsafe backbone.backward(

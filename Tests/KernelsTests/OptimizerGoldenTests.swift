@@ -58,8 +58,8 @@ struct OptimizerGolden: Decodable {
             optimizer, rate: golden.rate, decay: expected.weightDecay, number: step + 1),
           to: RowOptimizer.Rows(
             index: index.pointer, count: 1, gradients: values.pointer, weights: weights.pointer,
-            weightOffset: 0, firstState: first.pointer, secondState: second.pointer,
-            stateOffset: 0, columns: 8, stride: 8))
+            weightOffset: 0, weightSpacing: 8, firstState: first.pointer,
+            secondState: second.pointer, stateOffset: 0, stateSpacing: 8, columns: 8, stride: 8))
         withExtendedLifetime((index, values)) {}
         let bound = Self.tolerance(steps: step + 1, rate: golden.rate)
         for (weight, target) in zip(weights.values, expected.weights[step]) {

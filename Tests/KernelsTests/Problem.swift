@@ -71,14 +71,27 @@ struct Problem {
     items[Int(itemIndex[row]) * layout.stride + column]
   }
 
+  /// Floats from one row to the next: tables may hold more than the rows that are read.
+  private var spacing: Int { layout.stride + 8 }
+
+  /// Rows with something between them that must not be read.
+  private func spaced(_ rows: [Float]) -> AlignedBuffer<Float> {
+    AlignedBuffer(
+      stride(from: 0, to: rows.count, by: layout.stride).flatMap {
+        rows[$0..<$0 + layout.stride] + [Float](repeating: .nan, count: spacing - layout.stride)
+      })
+  }
+
   func scores() -> [Float] {
-    let (userBuffer, itemBuffer) = (AlignedBuffer(users), AlignedBuffer(items))
+    let (userBuffer, itemBuffer) = (spaced(users), spaced(items))
     let (userRows, itemRows) = (AlignedBuffer(userIndex), AlignedBuffer(itemIndex))
     let (denseBuffer, scores) = (AlignedBuffer(dense), AlignedBuffer<Float>(count: rowCount))
     unsafe WeightedProduct.forward(
       into: scores.pointer, count: rowCount,
-      users: WeightedProduct.Side(base: userBuffer.pointer, index: userRows.pointer),
-      items: WeightedProduct.Side(base: itemBuffer.pointer, index: itemRows.pointer),
+      users: WeightedProduct.Side(
+        base: userBuffer.pointer, spacing: spacing, index: userRows.pointer),
+      items: WeightedProduct.Side(
+        base: itemBuffer.pointer, spacing: spacing, index: itemRows.pointer),
       dense: denseBuffer.pointer, layout: layout)
     return withExtendedLifetime((userBuffer, itemBuffer, userRows, itemRows, denseBuffer)) {
       scores.values
@@ -112,7 +125,7 @@ extension Problem {
       shards.enumerated().flatMap { index, shard in
         [UInt16](repeating: UInt16(index), count: rowsPerShard[shard])
       })
-    let (userBuffer, itemBuffer) = (AlignedBuffer(users), AlignedBuffer(items))
+    let (userBuffer, itemBuffer) = (spaced(users), spaced(items))
     let userRows = AlignedBuffer(rows.map { userIndex[$0] })
     let itemRows = AlignedBuffer(rows.map { itemIndex[$0] })
     let deltas = AlignedBuffer(rows.map { scoreGradients[$0] })
@@ -121,8 +134,10 @@ extension Problem {
     let itemDecays = AlignedBuffer(rows.map { decays?.items[$0] ?? .nan })
     let input = unsafe WeightedProduct.BackwardInput(
       scoreGradients: deltas.pointer,
-      users: WeightedProduct.Side(base: userBuffer.pointer, index: userRows.pointer),
-      items: WeightedProduct.Side(base: itemBuffer.pointer, index: itemRows.pointer),
+      users: WeightedProduct.Side(
+        base: userBuffer.pointer, spacing: spacing, index: userRows.pointer),
+      items: WeightedProduct.Side(
+        base: itemBuffer.pointer, spacing: spacing, index: itemRows.pointer),
       dense: denseBuffer.pointer, layout: layout,
       runs: ShardRuns(
         starts: startBuffer.pointer, shards: shardBuffer.pointer, blocks: blockBuffer.pointer,

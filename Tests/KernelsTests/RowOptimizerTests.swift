@@ -28,8 +28,10 @@ import Testing
         RowOptimizer.Step(optimizer, rate: rate, decay: decay, number: number),
         to: RowOptimizer.Rows(
           index: rows.pointer, count: index.count, gradients: values.pointer,
-          weights: weights.pointer, weightOffset: 100, firstState: first.pointer,
-          secondState: second.pointer, stateOffset: 96, columns: layout.factors + 1,
+          weights: weights.pointer, weightOffset: 100, weightSpacing: layout.stride,
+          firstState: first.pointer, secondState: second.pointer, stateOffset: 96,
+          stateSpacing: optimizer == .rowwiseAdagrad ? 1 : layout.stride,
+          columns: layout.factors + 1,
           stride: layout.stride))
       withExtendedLifetime((rows, values)) {}
     }
@@ -215,8 +217,8 @@ import Testing
         RowOptimizer.Step(.adam, rate: 1, decay: 0, number: 1),
         to: unsafe RowOptimizer.Rows(
           index: index.pointer, count: 1, gradients: values.pointer, weights: values.pointer,
-          weightOffset: 0, firstState: values.pointer, secondState: nil, stateOffset: 0,
-          columns: 8, stride: 8))
+          weightOffset: 0, weightSpacing: 8, firstState: values.pointer, secondState: nil,
+          stateOffset: 0, stateSpacing: 8, columns: 8, stride: 8))
     }
   }
 }

@@ -76,7 +76,8 @@ import Testing
     let (weights, steps) = (AlignedBuffer(table), AlignedBuffer(shifts))
     let (rows, copies) = (AlignedBuffer(index), AlignedBuffer<Float>(count: 48))
     unsafe RowShift.gather(
-      index: rows.pointer, count: 3, weights: weights.pointer, offset: 50, stride: 16,
+      index: rows.pointer, count: 3, weights: weights.pointer, offset: 50, spacing: 16,
+      stride: 16,
       into: copies.pointer)
     var expected = table
     for (slot, row) in index.enumerated() {
@@ -90,7 +91,8 @@ import Testing
     }
     unsafe RowShift.commit(
       factor: factor, index: rows.pointer, count: 3, shifts: steps.pointer,
-      weights: weights.pointer, offset: 50, stride: 16)
+      weights: weights.pointer, offset: 50, spacing: 16,
+      stride: 16)
     #expect(weights.values.bits == expected.bits)
     withExtendedLifetime((rows, steps)) {}
   }

@@ -105,6 +105,40 @@ import Testing
     }
   }
 
+  /// Rows that lie side by side are updated, shifted, read and replaced as those apart.
+  @Test(arguments: [0, 1, 2, 3]) func rowsSideBySideBehaveLikeRowsApart(optimizer: Int) {
+    let optimizer = Self.optimizers[optimizer]
+    let apart = Self.table(5..<9, owned: 5..<9, optimizer)
+    let beside = RowTable(
+      layout: Self.layout, held: 5..<9, owned: 5..<9, optimizer: optimizer, isSideBySide: true)
+    for row in 5..<9 { unsafe beside.row(row).update(from: apart.row(row), count: apart.stride) }
+    let floats = apart.stride + apart.stateCounts.reduce(0, +) + 1
+    #expect(beside.spacing == (floats + 7) / 8 * 8 && beside.weights.count == 4 * beside.spacing)
+    let (shifts, index) = (Self.gradients(), AlignedBuffer(Self.keys))
+    let copies = AlignedBuffer<Float>(count: Self.keys.count * apart.stride)
+    let others = AlignedBuffer<Float>(count: 4 * apart.stride)
+    for (table, copy) in [(apart, copies), (beside, others)] {
+      Self.update(table, optimizer, steps: 3)
+      unsafe table.shift(
+        factor: -1, index: index.pointer, count: Self.keys.count, shifts: shifts.pointer)
+      unsafe table.gather(index: index.pointer, count: Self.keys.count, into: copy.pointer)
+      unsafe table.replace(index: index.pointer, count: 1, with: copy.pointer + apart.stride)
+    }
+    #expect(Array(others.values.prefix(copies.count)) == copies.values)
+    #expect(Self.rows(beside, 5..<9) == Self.rows(apart, 5..<9))
+    for (mine, all, count) in zip3(beside.state, apart.state, apart.stateCounts) {
+      let kept = (0..<4).flatMap { row in
+        (0..<count).map { unsafe mine.pointer[row * beside.stateSpacing + $0] }
+      }
+      #expect(kept == all.values && kept.contains { $0 != 0 })
+    }
+    let steps = (0..<4).map { unsafe beside.lastSteps?.pointer[$0 * beside.lastStepSpacing] }
+    #expect(steps == apart.lastSteps?.values.map { $0 } && steps == [3, 3, 0, 3])
+    unsafe beside.copyRows(5..<9, into: others.pointer)
+    #expect(others.values == Self.rows(apart, 5..<9).flatMap { $0 })
+    withExtendedLifetime((shifts, index)) {}
+  }
+
   /// A row that rested is decayed for the steps it missed; its first step decays it once. All
   /// numbers here are exact.
   @Test func decayCatchesUp() {

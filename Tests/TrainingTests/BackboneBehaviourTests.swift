@@ -2,6 +2,7 @@ import Backbones
 import Fabric
 import Interactions
 import Kernels
+import Sharding
 import Testing
 import Training
 
@@ -63,6 +64,25 @@ import Training
         #expect(abs((loss ?? .nan) - (other ?? .nan)) < 0.05)
       }
     }
+  }
+
+  /// Where weights and moments lie in memory decides nothing, nor where they lay before a stop.
+  @Test(arguments: BackboneName.allCases, [OptimizerName.adam, .adagrad])
+  func rowsMayLieSideBySide(backbone: BackboneName, optimizer: OptimizerName) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory, sequences: backbone == .sasrec)
+    var configuration = TrainingConfiguration.small(backbone, .ig)
+    configuration.optimizer = optimizer
+    configuration.weightDecay = 0.01
+    var run = TrainingRun(configuration, dataset, "\(directory.path)/run")
+    run.rows = .apart
+    let apart = try run.outcome(ranks: 1, as: "apart")
+    run.stop(ranks: 1, after: 4, resuming: false)
+    run.rows = .sideBySide
+    #expect(try run.outcome(ranks: 1, as: "beside").differences(from: apart) == [])
+    #expect(try run.outcome(ranks: 3, at: .sharded, as: "ranks").differences(from: apart) == [])
+    #expect(try run.outcome(ranks: 2, as: "shared").differences(from: apart) == [])
+    #expect(try run.finish(ranks: 1).differences(from: apart) == [])
   }
 
   /// Stopped in the middle of an epoch and resumed on other ranks.

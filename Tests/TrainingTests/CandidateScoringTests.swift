@@ -169,8 +169,10 @@ private final class CandidateBatch {
     _ users: AlignedBuffer<Float>, _ items: AlignedBuffer<Float>, _ dense: AlignedBuffer<Float>
   ) -> BatchParameters {
     unsafe BatchParameters(
-      users: WeightedProduct.Side(base: users.pointer, index: userIndex.pointer),
-      items: WeightedProduct.Side(base: items.pointer, index: itemIndex.pointer),
+      users: WeightedProduct.Side(
+        base: users.pointer, spacing: backbone.userLayout.stride, index: userIndex.pointer),
+      items: WeightedProduct.Side(
+        base: items.pointer, spacing: backbone.itemLayout.stride, index: itemIndex.pointer),
       dense: dense.pointer)
   }
 

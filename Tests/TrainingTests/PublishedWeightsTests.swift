@@ -75,8 +75,10 @@ struct PublishedWeightsTests {
       unsafe try backbone.forward(
         batch,
         BatchParameters(
-          users: WeightedProduct.Side(base: users.pointer, index: userIndex.pointer),
-          items: WeightedProduct.Side(base: items.pointer, index: itemIndex.pointer),
+          users: WeightedProduct.Side(
+            base: users.pointer, spacing: backbone.userLayout.stride, index: userIndex.pointer),
+          items: WeightedProduct.Side(
+            base: items.pointer, spacing: backbone.itemLayout.stride, index: itemIndex.pointer),
           dense: dense.pointer), into: scores.pointer)
       let found = unsafe Array(scores.elements.prefix(candidates.count))
       let rank = found.count { $0 > found[0] }

@@ -3,6 +3,7 @@ import Fabric
 import Foundation
 import Interactions
 import Logging
+import Sharding
 import Storage
 import Testing
 import Training
@@ -14,6 +15,8 @@ struct TrainingRun: Sendable {
   var path: String
   /// In place of the configuration's; called on every rank.
   var backbone: (@Sendable () -> any Backbone)?
+  /// Where the weights and moments of a row lie.
+  var rows = RowPlacement.bySize
 
   init(
     _ configuration: TrainingConfiguration, _ dataset: Dataset, _ path: String,
@@ -38,6 +41,7 @@ struct TrainingRun: Sendable {
         tables: configuration.tables.rawValue, command: [], started: 1),
       log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     surroundings.isResuming = isResuming
+    surroundings.placement = rows
     // Only the last rank is asked to stop; all must hear of it.
     let isAsked = group.rank == group.size - 1
     let calls = Counter()

@@ -19,9 +19,13 @@ final class TableBenchmark {
   private let rows: AlignedBuffer<Float>
   private var step = 0
 
-  init(rows count: Int, factors: Int, optimizer: RowOptimizer) {
+  init(
+    rows count: Int, factors: Int, optimizer: RowOptimizer, placement: RowPlacement = .bySize
+  ) {
     let layout = RowLayout(factors: factors, hasBias: false)
-    table = RowTable(layout: layout, held: 0..<count, owned: 0..<count, optimizer: optimizer)
+    table = RowTable(
+      layout: layout, held: 0..<count, owned: 0..<count, optimizer: optimizer,
+      isSideBySide: placement.isSideBySide(layout, rows: count, optimizer))
     self.optimizer = optimizer
     rows = AlignedBuffer(count: Self.batch * layout.stride)
     let random = Philox(seed: 1, purpose: .verification)
@@ -39,7 +43,9 @@ final class TableBenchmark {
   /// The memory of such a table.
   static func bytes(rows: Int, factors: Int, optimizer: RowOptimizer) -> Int {
     let stride = RowLayout(factors: factors, hasBias: false).stride
-    return rows * (4 * stride + 4 * optimizer.stateCounts(stride: stride).reduce(0, +) + 4)
+    let floats = stride + optimizer.stateCounts(stride: stride).reduce(0, +) + 1
+    // Side by side they are padded to whole blocks.
+    return rows * 4 * RowLayout.wholeBlocks(floats)
   }
 
   /// Processor time of a step, per row.

@@ -73,11 +73,9 @@ extension TowerBackbone {
 
   /// Copies both rows of each pair to where the tower and the product read them.
   private func gather(_ rows: Range<Int>, _ parameters: BatchParameters) {
-    let (first, stride) = (rows.lowerBound, userLayout.stride)
+    let first = rows.lowerBound
     let target = pairs(first)
-    let (users, items) = unsafe (
-      Matrix(parameters.users.base, stride: stride), Matrix(parameters.items.base, stride: stride)
-    )
+    let (users, items) = (parameters.users.table, parameters.items.table)
     unsafe RowGather.gather(
       users, index: parameters.users.index + first, rows: rows.count,
       columns: productFactors + towerFactors, into: target)
@@ -163,15 +161,12 @@ extension TowerBackbone {
 
   /// Adds the decay of the pairs to their gradients, which have taken their place.
   func add(_ decay: BatchDecay, of batch: RowBatch, _ parameters: BatchParameters) {
-    let stride = userLayout.stride
     for row in 0..<batch.count {
       let target = pairs(row)
-      let user = unsafe Matrix(
-        parameters.users.base + Int(parameters.users.index[row]) * stride, stride: stride)
-      let item = unsafe Matrix(
-        parameters.items.base + Int(parameters.items.index[row]) * stride, stride: stride)
+      let user = unsafe parameters.users.table.rows(from: Int(parameters.users.index[row]))
+      let item = unsafe parameters.items.table.rows(from: Int(parameters.items.index[row]))
       unsafe Elementwise.add(
-        user, factor: decay.users[row], to: target, rows: 1, columns: stride)
+        user, factor: decay.users[row], to: target, rows: 1, columns: userLayout.stride)
       unsafe Elementwise.add(
         item.columns(from: productFactors), factor: decay.items[row],
         to: itemTowerColumns(target), rows: 1, columns: towerFactors)

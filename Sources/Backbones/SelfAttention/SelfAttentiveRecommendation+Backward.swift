@@ -48,7 +48,7 @@ extension SelfAttentiveRecommendation {
     )
     let target = descending(0)
     unsafe target.base.update(repeating: 0, count: span.places.count * memory.stride)
-    let items = unsafe Matrix(parameters.items.base, stride: memory.stride)
+    let items = parameters.items.table
     let outputs = memory.matrix(memory.outputs, 0).reading
     let itemGradients = memory.matrix(memory.referenceGradients, firstReference)
     for row in 0..<rows.count {

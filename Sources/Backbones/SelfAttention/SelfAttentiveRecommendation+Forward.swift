@@ -26,8 +26,8 @@ extension SelfAttentiveRecommendation {
 
   /// Computes `F` of the places of a shard.
   func encode(
-    _ span: PlaceSpan, _ sequences: SequenceBatch, index: UnsafePointer<UInt32>,
-    base: UnsafePointer<Float>, dense: UnsafePointer<Float>, dropout: DropoutKey?
+    _ span: PlaceSpan, _ sequences: SequenceBatch, items: WeightedProduct.Side,
+    dense: UnsafePointer<Float>, dropout: DropoutKey?
   ) {
     unsafe memory.outputs.pointer.update(repeating: 0, count: memory.stride)
     let (first, count) = (span.places.lowerBound, span.places.count)
@@ -35,8 +35,8 @@ extension SelfAttentiveRecommendation {
     let key = active(dropout)
     let bottom = memory.matrix(memory.blocks.first?.input ?? memory.top, first)
     unsafe RowGather.gather(
-      Matrix(base, stride: memory.stride), index: index + span.firstReference, rows: count,
-      columns: shape.factors, into: bottom)
+      items.table, index: items.index + span.firstReference, rows: count, columns: shape.factors,
+      into: bottom)
     Elementwise.scale(
       bottom.reading, by: Float(shape.factors).squareRoot(), into: bottom, rows: count,
       columns: shape.factors)

@@ -112,14 +112,14 @@ package final class SelfAttentiveRecommendation: SequenceBackbone {
       let rows = batch.runs.rows(of: shard)
       let span = PlaceSpan(sequences, shard: shard, rowEnd: rows.upperBound)
       unsafe encode(
-        span, sequences, index: parameters.items.index, base: parameters.items.base,
-        dense: parameters.dense, dropout: batch.dropout)
+        span, sequences, items: parameters.items, dense: parameters.dense, dropout: batch.dropout)
       unsafe product.forward(
         count: rows.count,
         users: WeightedProduct.Side(
-          base: memory.outputs.pointer, index: sequences.rowPlaces + rows.lowerBound),
+          base: memory.outputs.pointer, spacing: memory.stride,
+          index: sequences.rowPlaces + rows.lowerBound),
         items: WeightedProduct.Side(
-          base: parameters.items.base,
+          base: parameters.items.base, spacing: parameters.items.spacing,
           index: parameters.items.index + rows.lowerBound + span.places.lowerBound),
         into: scores + rows.lowerBound)
     }
@@ -153,8 +153,7 @@ package final class SelfAttentiveRecommendation: SequenceBackbone {
     memory.reserve(sequences)
     unsafe memory.readPositions(dense)
     let span = PlaceSpan(sequences, shard: 0, rowEnd: 0)
-    unsafe encode(
-      span, sequences, index: items.index, base: items.base, dense: dense, dropout: nil)
+    unsafe encode(span, sequences, items: items, dense: dense, dropout: nil)
     let stride = itemLayout.stride
     for sequence in 0..<sequences.count {
       let places = sequences.places(of: sequence)

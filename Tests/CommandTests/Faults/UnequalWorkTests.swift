@@ -5,14 +5,17 @@ import Testing
 /// Ranks whose work differs as much as it can.
 extension RankSuites {
   @Suite struct UnequalWorkTests {
-    /// Trains one log on 1, 2, 3 and `shards` ranks and expects the same of all.
+    /// Trains one log on 1, 2, 3 and `shards` ranks and expects the same of all. What is judged are
+    /// two more items of the first user.
     private func expectParity(
       _ log: String, shards: Int, _ options: [String], in path: String
     ) throws {
       try write(log, to: "\(path)/train.tsv")
+      try write("anna\tvalid-1\t5\nanna\tvalid-2\t1\n", to: "\(path)/valid.tsv")
+      try write("anna\ttest-1\t5\nanna\ttest-2\t1\n", to: "\(path)/test.tsv")
       try run([
-        "prepare", "\(path)/data", "--train", "\(path)/train.tsv", "--valid", "\(path)/train.tsv",
-        "--test", "\(path)/train.tsv", "--allow-overlap", "--shards", "\(shards)",
+        "prepare", "\(path)/data", "--train", "\(path)/train.tsv", "--valid", "\(path)/valid.tsv",
+        "--test", "\(path)/test.tsv", "--shards", "\(shards)",
       ]).success()
       func train(_ name: String, _ more: [String], ranks: Int?) throws -> [String] {
         let arguments =

@@ -57,11 +57,13 @@ final class BatchProblem {
   var rowBytes: Double { Double(4 * layout.stride) }
 
   func userSide(_ batch: Batch) -> WeightedProduct.Side {
-    unsafe WeightedProduct.Side(base: users.row(0), index: batch.userIndex.pointer)
+    unsafe WeightedProduct.Side(
+      base: users.row(0), spacing: users.spacing, index: batch.userIndex.pointer)
   }
 
   func itemSide(_ batch: Batch) -> WeightedProduct.Side {
-    unsafe WeightedProduct.Side(base: items.row(0), index: batch.itemIndex.pointer)
+    unsafe WeightedProduct.Side(
+      base: items.row(0), spacing: items.spacing, index: batch.itemIndex.pointer)
   }
 
   private func mean(_ count: (Batch) -> Int) -> Double {
