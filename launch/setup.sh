@@ -43,3 +43,5 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1
 # Without the right to trace siblings, which containers lack, single-copy transfers only warn.
 export OMPI_MCA_btl_vader_single_copy_mechanism=none
+# mpirun and its daemons ask each other for signs of life after half a minute of silence, not five.
+export OMPI_MCA_oob_tcp_keepalive_time=30 OMPI_MCA_oob_tcp_keepalive_intvl=5 OMPI_MCA_oob_tcp_keepalive_probes=6
