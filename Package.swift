@@ -127,7 +127,8 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(
-      name: "CommandTests", dependencies: ["inverse", "Storage", "TestSupport", "RankChecks"],
+      name: "CommandTests",
+      dependencies: ["inverse", "Fabric", "Storage", "TestSupport", "RankChecks"],
       swiftSettings: common),
   ]
 )

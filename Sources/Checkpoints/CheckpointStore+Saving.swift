@@ -109,6 +109,7 @@ extension CheckpointStore {
     }
     for (file, slabs, metadata) in tensors {
       try TensorFile.write("\(partial)/\(file)", slabs, metadata: metadata, group: group)
+      try group.position.enter(.write)
     }
     try group.onRoot { try onStage?(.tensorsWritten) }
   }

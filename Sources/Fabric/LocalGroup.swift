@@ -10,6 +10,7 @@ package final class LocalGroup: ProcessGroup {
   package let size: Int
   package internal(set) var traffic = Traffic()
   package let machines: MachineMap
+  package let position = RankPosition()
   let meeting: Meeting
   /// The open memories by their numbers, which all ranks count alike.
   var memories: [Int: LocalMemory.Block] = [:]

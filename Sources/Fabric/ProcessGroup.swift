@@ -21,6 +21,18 @@ package protocol ProcessGroup: AnyObject {
   var traffic: Traffic { get }
   /// Which ranks run on the same machine; it does not change.
   var machines: MachineMap { get }
+  /// Where this rank tells what it is busy with.
+  var position: RankPosition { get }
+
+  /// A digest of all calls of this rank: the same on all ranks as long as all make the same calls.
+  ///
+  /// For those who send small numbers to all ranks anyway. 0 where a group notices by itself that
+  /// ranks make different calls.
+  var callTag: Int64 { get }
+  /// Finds out which calls differ; all ranks call it together, having seen that their tags differ.
+  ///
+  /// - Throws: ``CallMismatch`` on all ranks.
+  func explainDivergence() throws -> Never
 
   /// Sends a part of `send` to every rank and receives a part from each (all-to-all).
   ///
@@ -93,6 +105,14 @@ package protocol ProcessGroup: AnyObject {
   ///   - reason: One line for the standard error stream.
   ///   - code: The exit code of the job, not 0.
   func abort(_ reason: String, code: Int32) -> Never
+}
+
+extension ProcessGroup {
+  package var position: RankPosition { .unwatched }
+  package var callTag: Int64 { 0 }
+  package func explainDivergence() throws -> Never {
+    throw CallMismatch(rank, "some calls", (rank + 1) % size, "others")
+  }
 }
 
 /// How a shared file is opened.

@@ -9,7 +9,10 @@ package final class SoloGroup: ProcessGroup {
   /// The memories that are not closed.
   fileprivate var memories: [PageMemory] = []
 
-  package init() {}
+  package let position: RankPosition
+
+  /// - Parameter position: Where it tells what it is busy with.
+  package init(position: RankPosition = RankPosition()) { self.position = position }
 
   package func exchange(
     _ send: UnsafeRawBufferPointer, _ sendParts: Partition,

@@ -12,6 +12,8 @@ extension Communicator {
     into receive: UnsafeMutableRawBufferPointer, _ receiveParts: Partition
   ) throws {
     unsafe requireExchange(send, sendParts, receive, receiveParts)
+    try begin(.exchange, count: 0, detail: 0)
+    defer { calls.end() }
     try verifyExchange(sendParts, receiveParts)
     traffic.count(sendParts.total - sendParts.counts[rank], of: size)
     unsafe UnsafeMutableRawBufferPointer(rebasing: receive[receiveParts.range(of: rank)])
@@ -23,6 +25,8 @@ extension Communicator {
     }
     try self.send.describe(sendParts, except: rank, maximumCount)
     try self.receive.describe(receiveParts, except: rank, maximumCount)
+    if self.send.hasOwnTypes { splits.sends += 1 }
+    if self.receive.hasOwnTypes { splits.receives += 1 }
     unsafe try check(
       "MPI_Alltoallw",
       MPI_Alltoallw(
@@ -42,7 +46,7 @@ final class ExchangeArguments {
   let types: UnsafeMutablePointer<MPI_Datatype?>
   private let size: Int
   /// Whether some of `types` were made for the current call.
-  private var hasOwnTypes = false
+  private(set) var hasOwnTypes = false
 
   init(size: Int) {
     self.size = size

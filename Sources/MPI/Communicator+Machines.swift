@@ -11,13 +11,13 @@ extension Communicator {
       "MPI_Comm_split_type",
       MPI_Comm_split_type(
         MPI_COMM_WORLD, CInt(MPI_COMM_TYPE_SHARED), CInt(rank), MPI_INFO_NULL, &machine))
-    guard let ranksPerMachine else { return unsafe machine }
-    precondition(ranksPerMachine >= 1, "a machine has at least one rank")
+    precondition(ranksPerMachine ?? 1 >= 1, "a machine has at least one rank")
     var index: CInt = 0
     unsafe try check("MPI_Comm_rank", MPI_Comm_rank(machine, &index))
     var run = unsafe MPI_COMM_NULL
-    unsafe try check(
-      "MPI_Comm_split", MPI_Comm_split(machine, index / CInt(ranksPerMachine), index, &run))
+    // Also without a limit: ranks of one machine may have been told different ones.
+    let number = ranksPerMachine.map { index / CInt($0) } ?? 0
+    unsafe try check("MPI_Comm_split", MPI_Comm_split(machine, number, index, &run))
     unsafe try check("MPI_Comm_free", MPI_Comm_free(&machine))
     return unsafe run
   }
@@ -41,7 +41,8 @@ extension Communicator {
     byteCount: Int, _ layout: SharedMemoryLayout
   ) throws -> any SharedMemory {
     precondition(byteCount >= 0, "the length of a part must not be negative")
-    try verify(.shareMemory, count: 0, detail: Int64(layout.rawValue))
+    try begin(.shareMemory, count: 0, detail: Int64(layout.rawValue))
+    defer { calls.end() }
     traffic.count(0, of: size)
     let storage =
       machines.neighbours.count == 1

@@ -3,8 +3,8 @@ package import Fabric
 
 /// The ranks of an MPI job.
 ///
-/// Made by ``withMPI(maximumCount:verifiesCalls:ranksPerMachine:_:onError:)``, and used from the thread that called
-/// it. MPI counts in 32 bits; transfers that need more are split, see the single methods. No method
+/// Made by ``withMPI(maximumCount:verifiesCalls:ranksPerMachine:watch:_:onError:)``, and used from
+/// the thread that called it. MPI counts in 32 bits; transfers that need more are split, see the single methods. No method
 /// allocates, unless a transfer must be split, calls are verified, a file is opened or memory is
 /// shared.
 ///
@@ -17,6 +17,13 @@ package final class Communicator: ProcessGroup {
   /// The largest count, and the largest displacement, that is given to MPI.
   let maximumCount: Int
   let verifiesCalls: Bool
+  package let position = RankPosition()
+  /// What this rank has called.
+  let calls = CallHistory()
+  /// How often transfers had to be split, for tests.
+  package internal(set) var splits = Splits()
+  /// Where the values of a small maximum and two ends of the tag travel together.
+  let control: UnsafeMutableBufferPointer<Int64>
   package let machines: MachineMap
   /// The ranks of ``machines``'s neighbours.
   let neighbours: MPI_Comm?
@@ -41,11 +48,15 @@ package final class Communicator: ProcessGroup {
     self.size = Int(size)
     self.maximumCount = maximumCount
     self.verifiesCalls = verifiesCalls
+    unsafe control = .allocate(capacity: Self.controlLength)
+    unsafe control.initialize(repeating: 0)
     send = ExchangeArguments(size: Int(size))
     receive = ExchangeArguments(size: Int(size))
     unsafe neighbours = try Self.neighbours(of: Int(rank), ranksPerMachine)
     machines = unsafe try Self.machines(of: Int(rank), Int(size), neighbours)
   }
+
+  deinit { unsafe control.deallocate() }
 
   /// Gives every rank the contributions of all.
   ///
@@ -55,9 +66,11 @@ package final class Communicator: ProcessGroup {
     _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, _ parts: Partition
   ) throws {
     unsafe requireGather(send, receive, parts)
-    try verify(.gather, count: parts.total, detail: parts.counts.hashed)
+    try begin(.gather, count: parts.total, detail: parts.counts.hashed)
+    defer { calls.end() }
     traffic.count(send.count, of: size)
     guard parts.total <= maximumCount else {
+      splits.gathers += 1
       unsafe UnsafeMutableRawBufferPointer(rebasing: receive[parts.range(of: rank)])
         .copyMemory(from: send)
       for root in 0..<size {
@@ -82,12 +95,14 @@ package final class Communicator: ProcessGroup {
   /// `maximumCount` bytes.
   package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
     requireRoot(root)
-    try verify(.broadcast, count: bytes.count, detail: Int64(root))
+    try begin(.broadcast, count: bytes.count, detail: Int64(root))
+    defer { calls.end() }
     traffic.count(rank == root ? bytes.count : 0, of: size)
     unsafe try transfer(bytes, root)
   }
 
   private func transfer(_ bytes: UnsafeMutableRawBufferPointer, _ root: Int) throws(MPIError) {
+    if bytes.count > maximumCount { splits.broadcasts += 1 }
     var done = 0
     while done < bytes.count {
       let count = min(bytes.count - done, maximumCount)
@@ -112,8 +127,24 @@ package final class Communicator: ProcessGroup {
     unsafe try reduce(values, MPI_INT64_T, MPI_SUM, .sumInt64)
   }
 
+  /// A small one also tells whether all ranks have made the same calls so far.
   package func maximum(_ values: UnsafeMutableBufferPointer<Int64>) throws {
-    unsafe try reduce(values, MPI_INT64_T, MPI_MAX, .maximum)
+    let count = values.count
+    guard size > 1, count + 2 <= Self.controlLength else {
+      return unsafe try reduce(values, MPI_INT64_T, MPI_MAX, .maximum)
+    }
+    try begin(.maximum, count: count, detail: 0)
+    defer { calls.end() }
+    traffic.count(count * MemoryLayout<Int64>.stride, of: size)
+    for index in 0..<count { unsafe control[index] = unsafe values[index] }
+    unsafe control[count] = calls.tag
+    unsafe control[count + 1] = ~calls.tag
+    unsafe try reduce(
+      UnsafeMutableBufferPointer(rebasing: control[..<(count + 2)]), MPI_INT64_T, MPI_MAX,
+      &splits.maxima)
+    for index in 0..<count { unsafe values[index] = unsafe control[index] }
+    // The largest of ~x is the complement of the smallest x.
+    if unsafe control[count] != ~control[count + 1] { try explainDivergence() }
   }
 
   /// One `MPI_Allreduce` for each `maximumCount` elements.
@@ -121,8 +152,22 @@ package final class Communicator: ProcessGroup {
     _ values: UnsafeMutableBufferPointer<Element>, _ type: MPI_Datatype?, _ operation: MPI_Op?,
     _ call: CallKind
   ) throws {
-    try verify(call, count: values.count, detail: 0)
+    try begin(call, count: values.count, detail: 0)
+    defer { calls.end() }
     traffic.count(values.count * MemoryLayout<Element>.stride, of: size)
+    switch call {
+    case .sumFloat: unsafe try reduce(values, type, operation, &splits.floatSums)
+    case .sumDouble: unsafe try reduce(values, type, operation, &splits.doubleSums)
+    case .sumInt64: unsafe try reduce(values, type, operation, &splits.integerSums)
+    default: unsafe try reduce(values, type, operation, &splits.maxima)
+    }
+  }
+
+  private func reduce<Element>(
+    _ values: UnsafeMutableBufferPointer<Element>, _ type: MPI_Datatype?, _ operation: MPI_Op?,
+    _ splits: inout Int
+  ) throws(MPIError) {
+    if values.count > maximumCount { splits += 1 }
     var done = 0
     while done < values.count {
       let count = min(values.count - done, maximumCount)
@@ -136,7 +181,8 @@ package final class Communicator: ProcessGroup {
   }
 
   package func barrier() throws {
-    try verify(.barrier, count: 0, detail: 0)
+    try begin(.barrier, count: 0, detail: 0)
+    defer { calls.end() }
     traffic.count(0, of: size)
     unsafe try check("MPI_Barrier", MPI_Barrier(MPI_COMM_WORLD))
   }

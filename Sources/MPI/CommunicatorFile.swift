@@ -25,13 +25,15 @@ final class CommunicatorFile: SharedFile {
     switch mode {
     case .read:
       isNew = false
-      try group.verify(.openFile, count: 0, detail: path.utf8.hashed)
+      try group.begin(.openFile, count: 0, detail: path.utf8.hashed)
+      defer { group.calls.end() }
       try check("open", "MPI_File_open") {
         unsafe MPI_File_open(MPI_COMM_WORLD, path, CInt(MPI_MODE_RDONLY), MPI_INFO_NULL, &handle)
       }
     case .create(let size):
       isNew = true
-      try group.verify(.createFile, count: size, detail: path.utf8.hashed)
+      try group.begin(.createFile, count: size, detail: path.utf8.hashed)
+      defer { group.calls.end() }
       if group.rank == 0, unsafe unlink(path) != 0, errno != ENOENT {
         throw SharedFileError("create", path, rank: 0, errno: errno)
       }
@@ -47,11 +49,13 @@ final class CommunicatorFile: SharedFile {
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
-    try group.verify(.writeFile, count: 0, detail: 0)
+    try group.begin(.writeFile, count: 0, detail: 0)
+    defer { group.calls.end() }
     var done = 0
     while done < bytes.count {
       let start = unsafe bytes.baseAddress?.advanced(by: done)
       let count = CInt(min(bytes.count - done, group.maximumCount))
+      if count < bytes.count - done { group.splits.writes += 1 }
       let (written, code) = unsafe try move("write", "MPI_File_write_at") {
         unsafe MPI_File_write_at(handle, MPI_Offset(offset + done), start, count, MPI_BYTE, $0)
       }
@@ -61,11 +65,13 @@ final class CommunicatorFile: SharedFile {
   }
 
   func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws {
-    try group.verify(.readFile, count: 0, detail: 0)
+    try group.begin(.readFile, count: 0, detail: 0)
+    defer { group.calls.end() }
     var done = 0
     while done < bytes.count {
       let start = unsafe bytes.baseAddress?.advanced(by: done)
       let count = CInt(min(bytes.count - done, group.maximumCount))
+      if count < bytes.count - done { group.splits.reads += 1 }
       let (read, _) = unsafe try move("read", "MPI_File_read_at") {
         unsafe MPI_File_read_at(handle, MPI_Offset(offset + done), start, count, MPI_BYTE, $0)
       }
@@ -79,7 +85,8 @@ final class CommunicatorFile: SharedFile {
   func close() throws {
     precondition(isOpen, "a shared file is closed once")
     isOpen = false
-    try group.verify(.closeFile, count: 0, detail: 0)
+    try group.begin(.closeFile, count: 0, detail: 0)
+    defer { group.calls.end() }
     if isNew { try check("write", "MPI_File_sync") { unsafe MPI_File_sync(handle) } }
     try check("close", "MPI_File_close") { unsafe MPI_File_close(&handle) }
   }

@@ -41,21 +41,24 @@ final class CommunicatorMemory: SharedMemory {
 
   func arrive() throws {
     state.arrive()
-    try group.verify(.arrive, count: 0, detail: Int64(number))
+    try group.begin(.arrive, count: 0, detail: Int64(number))
+    defer { group.calls.end() }
     group.traffic.count(0, of: group.size)
     if case .window(let window) = storage { window.arrive() }
   }
 
   func wait() throws {
     state.wait()
-    try group.verify(.wait, count: 0, detail: Int64(number))
+    try group.begin(.wait, count: 0, detail: Int64(number))
+    defer { group.calls.end() }
     if case .window(let window) = storage { try window.wait() }
   }
 
   func close() throws {
     if state.hasArrived { try wait() }
     state.close()
-    try group.verify(.closeMemory, count: 0, detail: Int64(number))
+    try group.begin(.closeMemory, count: 0, detail: Int64(number))
+    defer { group.calls.end() }
     group.traffic.count(0, of: group.size)
     group.memories.removeAll { $0 === self }
     if case .window(let window) = storage { try window.free() }

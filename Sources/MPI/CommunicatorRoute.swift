@@ -30,6 +30,7 @@ final class CommunicatorRoute: MessageRoute {
     self.group = group
     self.owners = owners
     receiveCount = room.counts.reduce(0) { $0 + group.pieces(of: $1) }
+    if room.counts.contains(where: { group.pieces(of: $0) > 1 }) { group.splits.routes += 1 }
     requestCount = limits.reduce(receiveCount) { $0 + group.pieces(of: $1) }
     unsafe requests = .allocate(capacity: max(1, requestCount))
     unsafe requests.initialize(repeating: MPI_REQUEST_NULL, count: max(1, requestCount))
@@ -52,7 +53,8 @@ final class CommunicatorRoute: MessageRoute {
 
   func start(_ bytes: UnsafeRawBufferPointer, _ messages: [Range<Int>]) throws {
     let total = unsafe state.start(bytes, messages, limits)
-    try group.verify(.startRound, count: 0, detail: Int64(number))
+    try group.begin(.startRound, count: 0, detail: Int64(number))
+    defer { group.calls.end() }
     group.traffic.count(total, of: group.size)
     if receiveCount > 0 {
       unsafe try check("MPI_Startall", MPI_Startall(CInt(receiveCount), requests))
@@ -73,7 +75,8 @@ final class CommunicatorRoute: MessageRoute {
 
   func finish() throws {
     state.finish()
-    try group.verify(.finishRound, count: 0, detail: Int64(number))
+    try group.begin(.finishRound, count: 0, detail: Int64(number))
+    defer { group.calls.end() }
     try waitForAll()
   }
 
@@ -98,7 +101,8 @@ extension Communicator {
     into target: UnsafeMutableRawBufferPointer, _ room: Partition, keeping owners: [AnyObject]
   ) throws -> any MessageRoute {
     unsafe requireRoute(target, room)
-    try verify(.makeRoute, count: 0, detail: 0)
+    try begin(.makeRoute, count: 0, detail: 0)
+    defer { calls.end() }
     traffic.count(0, of: size)
     // Tags reach at least that far (MPI-3.1, section 8.1.2).
     precondition(routes.count < 32767, "a job has at most 32767 routes")

@@ -16,6 +16,8 @@ internal import Foundation
 ///     one small message; the same on all ranks.
 ///   - ranksPerMachine: The most ranks of a machine that share memory; the others count as another
 ///     machine. For tests and diagnosis; `nil` for what is there.
+///   - watch: How ranks that wait for each other in vain are noticed; `nil` for not at all. The same
+///     on all ranks.
 ///   - body: Gets the ranks of the job.
 ///   - onError: The line to print and the exit code of the job, for an error that `body` threw on
 ///     rank `rank` of machine `host`, or for a `LauncherMismatch` or `MPIError` before it ran.
@@ -23,7 +25,7 @@ internal import Foundation
 /// - Throws: `MPIError` when MPI cannot be initialised or finalised.
 package func withMPI<Result>(
   maximumCount: Int = Int(Int32.max), verifiesCalls: Bool = verifiesCallsByDefault,
-  ranksPerMachine: Int? = nil,
+  ranksPerMachine: Int? = nil, watch: StallWatch? = nil,
   _ body: (Communicator) throws -> Result,
   onError: (_ error: any Error, _ rank: Int, _ host: String) -> (line: String, code: Int32)
 ) throws(MPIError) -> Result {
@@ -31,6 +33,7 @@ package func withMPI<Result>(
   unsafe try check(
     "MPI_Init_thread", MPI_Init_thread(nil, nil, CInt(MPI_THREAD_FUNNELED), &provided))
   let result: Result
+  var watchdog: Watchdog?
   do {
     unsafe try check(
       "MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN))
@@ -48,11 +51,21 @@ package func withMPI<Result>(
     {
       throw LauncherMismatch(description: reason)
     }
+    watchdog = try watch.flatMap { try world.startWatchdog($0) }
     result = try body(world)
     // Freeing is collective; only here is it certain that all ranks come by.
     for route in world.routes { try route.close() }
     for memory in world.memories { try memory.close() }
+    // What was not compared since the last step is compared here.
+    unsafe try world.maximum(UnsafeMutableBufferPointer(start: nil, count: 0))
+    watchdog?.stop()
   } catch {
+    if let watchdog {
+      watchdog.noteFailure()
+      // What the library refuses may come of ranks that call different things: which, the
+      // watchdogs can tell.
+      if error is MPIError { Thread.sleep(forTimeInterval: Watchdog.timeToCompare) }
+    }
     var rank: CInt = 0
     unsafe MPI_Comm_rank(MPI_COMM_WORLD, &rank)
     let (line, code) = onError(error, Int(rank), hostName())
@@ -62,8 +75,8 @@ package func withMPI<Result>(
   return result
 }
 
-/// Whether ``withMPI(maximumCount:verifiesCalls:ranksPerMachine:_:onError:)`` compares the ranks' calls when not
-/// told: in debug builds.
+/// Whether ``withMPI(maximumCount:verifiesCalls:ranksPerMachine:watch:_:onError:)`` compares each
+/// call before it is made when not told: in debug builds.
 package var verifiesCallsByDefault: Bool {
   #if DEBUG
     true

@@ -2,7 +2,8 @@ package import Fabric
 package import Kernels
 
 /// Adds what every shard contributes to a step besides rows: gradients of dense parameters and a
-/// few figures (losses); and lets every rank say something to all (a stop request).
+/// few figures (losses); and lets every rank say something to all (a stop request), and compare the
+/// calls it has made.
 ///
 /// One collective carries it all. Sums follow the shard tree; every rank gets the same bits.
 @safe
@@ -27,6 +28,9 @@ package final class DenseReduction {
   /// What this rank says; any value, told to all.
   package var note: Int64 = 0
 
+  /// The note and the tag of the calls so far.
+  private static let headerBytes = 16
+
   private let allLeaves: AlignedBuffer<Float>
   private let allFigures: AlignedBuffer<Double>
   /// The largest note of any rank, after ``reduce()``.
@@ -50,7 +54,7 @@ package final class DenseReduction {
     blocks = all.flatMap { $0 }
     ownBlocks = all[group.rank]
     let blockBytes = 4 * width + 8 * figureCount
-    parts = Partition(counts: all.map { $0.count * blockBytes + 8 })
+    parts = Partition(counts: all.map { $0.count * blockBytes + Self.headerBytes })
     message = AlignedBuffer(count: parts.counts[group.rank])
     messages = AlignedBuffer(count: parts.total)
     let local = tree.shards(of: group.rank).count
@@ -69,9 +73,9 @@ package final class DenseReduction {
 
   /// Adds over all shards of the job; spoils the leaves.
   ///
-  /// - Throws: What the group throws.
-  /// - Complexity: one collective (two when not ordered); each rank contributes `4 · width + 8 ·
-  ///   figureCount` bytes per block of shards it owns.
+  /// - Throws: What the group throws; `CallMismatch` when ranks made different calls before.
+  /// - Complexity: one collective (two when not ordered); each rank contributes 16 bytes, and `4 ·
+  ///   width + 8 · figureCount` per block of shards it owns.
   package func reduce() throws {
     let first = tree.shards(of: group.rank).lowerBound
     for block in ownBlocks {
@@ -90,7 +94,7 @@ package final class DenseReduction {
     unsafe try group.gather(
       UnsafeRawBufferPointer(start: message.pointer, count: message.count),
       into: UnsafeMutableRawBufferPointer(start: messages.pointer, count: messages.count), parts)
-    unpack()
+    if !unpack() { try group.explainDivergence() }
     unsafe addUp(
       allLeaves.pointer, allFigures.pointer, count: tree.shardCount, present: isPresent.pointer)
     if !isOrdered { try reduceNatively(first: first) }
@@ -119,7 +123,8 @@ package final class DenseReduction {
   private func pack(first: Int) {
     var target = unsafe UnsafeMutableRawPointer(message.pointer)
     unsafe target.storeBytes(of: note, as: Int64.self)
-    unsafe target += 8
+    unsafe target.storeBytes(of: group.callTag, toByteOffset: 8, as: Int64.self)
+    unsafe target += Self.headerBytes
     for block in ownBlocks {
       let start = block.lowerBound - first
       unsafe target.copyMemory(from: leaves.pointer + start * width, byteCount: 4 * width)
@@ -130,7 +135,10 @@ package final class DenseReduction {
     }
   }
 
-  private func unpack() {
+  /// - Returns: Whether all ranks have made the same calls.
+  private func unpack() -> Bool {
+    var isSame = true
+    let ownTag = unsafe UnsafeRawPointer(message.pointer).load(fromByteOffset: 8, as: Int64.self)
     unsafe isPresent.pointer.update(repeating: false, count: tree.shardCount)
     largestNote = .min
     var next = 0
@@ -138,7 +146,8 @@ package final class DenseReduction {
       var source = unsafe UnsafeRawPointer(messages.pointer) + parts.offsets[rank]
       let end = unsafe source + parts.counts[rank]
       largestNote = unsafe max(largestNote, source.loadUnaligned(as: Int64.self))
-      unsafe source += 8
+      if unsafe source.loadUnaligned(fromByteOffset: 8, as: Int64.self) != ownTag { isSame = false }
+      unsafe source += Self.headerBytes
       while unsafe source < end {
         let leaf = blocks[next].lowerBound
         next += 1
@@ -151,6 +160,7 @@ package final class DenseReduction {
         unsafe source += 8 * figureCount
       }
     }
+    return isSame
   }
 
   /// The library's own reduction in place of the tree, for the gradients only: decisions hang on

@@ -11,6 +11,8 @@ package struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
     case usage = 64
     /// An input file, a dataset or a checkpoint does not hold what it must.
     case data = 65
+    /// A rank of the job did not answer, or was waited for too long.
+    case unavailable = 69
     /// The program itself, or the numbers it was given to train with, went astray.
     case software = 70
     /// The operating system refused to read or write.

@@ -106,11 +106,14 @@ final class BatchPass {
   /// - Throws: What the exchange throws.
   func parameters() throws -> BatchParameters {
     defer { clock.lap(.exchange) }
+    try clock.begin(.exchange)
     try exchange.settle()
     if model.propagation != nil {
       clock.lap(.exchange)
+      try clock.begin(.forward)
       try model.propagate(dropout: batch.dropout)
       clock.lap(.forward)
+      try clock.begin(.exchange)
     }
     guard isFetching else { return unsafe parameters(items: nil) }
     let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
@@ -129,6 +132,7 @@ final class BatchPass {
     shifts: KeyedRows
   ) throws -> (BatchParameters, itemShifts: UnsafePointer<Float>?) {
     defer { clock.lap(.exchange) }
+    try clock.begin(.exchange)
     guard isFetching else { return unsafe (parameters(items: nil), nil) }
     let rows = unsafe fetched.reserve(itemKeyCount * model.items.stride)
     let itemShifts = unsafe fetchedShifts.reserve(itemKeyCount * model.items.stride)
@@ -143,6 +147,7 @@ final class BatchPass {
   /// - Throws: What the exchange throws.
   func spreadItemSums() throws -> [KeyedRows] {
     defer { clock.lap(.exchange) }
+    try clock.begin(.exchange)
     return hasCopies ? try exchange.spread(itemSums) : []
   }
 
@@ -181,6 +186,7 @@ final class BatchPass {
   /// - Throws: What the exchange throws.
   func settle() throws {
     clock.lap(.update)
+    try clock.begin(.exchange)
     try exchange.settle()
     clock.lap(.exchange)
   }
@@ -211,6 +217,7 @@ final class BatchPass {
   }
 
   func forward(_ parameters: BatchParameters) throws {
+    try clock.begin(.forward)
     unsafe try model.backbone.forward(batch.rows, parameters, into: batch.logits.pointer)
   }
 
@@ -219,6 +226,7 @@ final class BatchPass {
   ///
   /// - Throws: What the exchange throws.
   func backward(_ parameters: BatchParameters) throws {
+    try clock.begin(.backward)
     if !isReducing {
       gradients.itemPartials = try exchange.makePartials(capacity: mostPartials)
       isReducing = true
@@ -228,12 +236,14 @@ final class BatchPass {
     unsafe try model.backbone.backward(
       batch.rows, parameters, scoreGradients: batch.gradients.pointer, into: gradients)
     clock.lap(.backward)
+    try clock.begin(.reduce)
     itemSums = try exchange.reduceToOwners(gradients.itemPartials)
     userSums = unsafe KeyedRows(
       keys: gradients.userSegments.segmentKeys.pointer, rows: gradients.userRows.pointer,
       count: userKeyCount)
     clock.lap(.reduce)
     if let propagation = model.propagation {
+      try clock.begin(.backward)
       (userSums, itemSums) = unsafe try propagation.backward(
         users: userSums, items: itemSums, model.tables, denseLeaves: gradients.denseLeaves)
       if let decay {
@@ -260,12 +270,15 @@ final class BatchPass {
   ///   - denseStep: The constants for dense parameters.
   /// - Throws: What the exchange throws.
   func update(_ step: RowOptimizer.Step, _ denseStep: RowOptimizer.Step) throws {
+    try clock.begin(.update)
     unsafe model.items.update(
       step, index: itemSums.keys, count: itemSums.count, gradients: itemSums.rows)
     clock.lap(.update)
     // What other ranks wait for comes first.
+    try clock.begin(.exchange)
     try publishItems()
     clock.lap(.exchange)
+    try clock.begin(.update)
     if model.hasUserRows {
       unsafe model.users.update(
         step, index: userSums.keys, count: userSums.count, gradients: userSums.rows)

@@ -76,10 +76,12 @@ final class CheckpointWriter {
       return try content.save(parameters, moments, in: store, group: group)
     }
     let (copy, count, store) = (copied(parameters + moments), parameters.count, store)
+    let position = group.position
     unfinished = BackgroundWork {
       let slabs = unsafe copy.slabs
       try content.save(
-        Array(slabs.prefix(count)), Array(slabs.dropFirst(count)), in: store, group: SoloGroup())
+        Array(slabs.prefix(count)), Array(slabs.dropFirst(count)), in: store,
+        group: SoloGroup(position: position))
       withExtendedLifetime(copy) {}
     }
   }

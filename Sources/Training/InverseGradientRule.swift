@@ -61,13 +61,16 @@ package final class InverseGradientRule: UpdateRule {
 
   package func step(_ position: StepPosition, isStopRequested: Bool) throws -> StepRecord {
     var record = StepRecord()
+    try clock.begin(.sample)
     try source.begin(epoch: position.epoch)
     record.labeledRows = source.labeledRows(in: position.step)
     source.load(labeled.batch, at: position, rows: .labeled)
     source.load(unlabeled.batch, at: position, rows: .unlabeled)
     clock.lap(.sample)
+    try clock.begin(.exchange)
     record.unlabeledRows = try source.totalUnlabeled(of: unlabeled.batch, in: position.step)
     clock.lap(.exchange)
+    try clock.begin(.sample)
     unlabeled.sort()
     labeled.sort()
 
@@ -75,6 +78,7 @@ package final class InverseGradientRule: UpdateRule {
     let scale = Float(1 / Double(max(1, record.labeledRows)))
     var parameters = try judge(virtual, scale: scale)
     clock.lap(.forward)
+    try clock.begin(.reduce)
     try verdict.reduce()
     clock.lap(.reduce)
     let losses = (verdict.figure(0), verdict.figure(1), verdict.figure(2))
@@ -87,12 +91,14 @@ package final class InverseGradientRule: UpdateRule {
 
     try commit(decision)
     if model.propagation != nil { parameters = try labeled.parameters() }
+    try clock.begin(.forward)
     if model.backbone.keepsIntermediates { try labeled.forward(parameters) }
     candidates.writeGradients(of: decision, to: labeled.batch)
     labeled.gradients.decay = decay?.ofRows(labeled.batch, terms: record.labeledRows)
     clock.lap(.forward)
     try labeled.backward(parameters)
     labeled.reduction.note = isStopRequested ? 1 : 0
+    try clock.begin(.reduce)
     try labeled.reduction.reduce()
     clock.lap(.reduce)
     record.isStopRequested = labeled.reduction.largestNote > 0
@@ -117,10 +123,12 @@ package final class InverseGradientRule: UpdateRule {
     }
     clock.lap(.forward)
     try unlabeled.backward(parameters)
+    try clock.begin(.reduce)
     try unlabeled.reduction.reduce()
     clock.lap(.reduce)
     record.unlabeledLoss = unlabeled.reduction.figure(0)
     try requireFinite(record.unlabeledLoss, position)
+    try clock.begin(.update)
     let (users, items) = (unlabeled.userSums, unlabeled.itemSums)
     unsafe turn(users.rows, users.count * model.users.stride)
     unsafe turn(items.rows, items.count * model.items.stride)
@@ -135,10 +143,12 @@ package final class InverseGradientRule: UpdateRule {
   private func judge(_ virtual: [KeyedRows], scale: Float) throws -> BatchParameters {
     let losses = unsafe verdict.figureLeaves.pointer
     if let tables {
+      try clock.begin(.forward)
       return unsafe try candidates.judge(
         labeled, tables: tables, shiftedBy: unlabeled, scale: scale, losses: losses)
     }
     let (parameters, itemShifts) = unsafe try labeled.parameters(shifts: unlabeled.itemSums)
+    try clock.begin(.forward)
     let batchShifts = unsafe shifts.find(
       for: labeled, userShifts: unlabeled, itemShifts: virtual, fetched: itemShifts)
     unsafe try candidates.judge(
@@ -155,6 +165,7 @@ package final class InverseGradientRule: UpdateRule {
   /// Keeps the winning virtual step.
   private func commit(_ decision: Decision) throws {
     guard decision != .none else { return }
+    try clock.begin(.update)
     try unlabeled.shift(factor: decision.factor)
     labeled.shiftFetched(factor: decision.factor)
     try unlabeled.settle()

@@ -10,11 +10,12 @@ package struct JobContext {
   /// Whether sums follow the shard tree.
   package let isOrdered: Bool
   /// Where the time of this rank goes.
-  package private(set) var clock = PhaseClock()
+  package private(set) var clock: PhaseClock
 
   package init(group: any ProcessGroup, tree: ShardTree, configuration: TrainingConfiguration) {
     self.group = group
     self.tree = tree
+    clock = PhaseClock(position: group.position)
     // Alone, a rank owns all rows, and fetching would only copy them.
     isSharded = configuration.tables == .sharded && group.size > 1
     isOrdered = configuration.reduction == .ordered

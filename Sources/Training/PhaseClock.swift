@@ -1,4 +1,4 @@
-import Fabric
+package import Fabric
 import Foundation
 
 /// What a run spends its time on.
@@ -22,6 +22,20 @@ package enum Phase: Int, CaseIterable, Sendable {
 
   /// The key in `result.json` and `state.json`.
   package var name: String { "\(self)" }
+
+  /// What a rank says it is busy with.
+  var activity: Activity {
+    switch self {
+    case .sample: .sample
+    case .exchange: .exchange
+    case .forward: .forward
+    case .backward: .backward
+    case .reduce: .reduce
+    case .update: .update
+    case .evaluate: .evaluate
+    case .checkpoint: .checkpoint
+    }
+  }
 }
 
 /// Seconds of each phase; in files an object of them by name, where an absent one is 0.
@@ -76,8 +90,15 @@ extension KeyedDecodingContainer {
 package final class PhaseClock {
   private var nanoseconds = [Int64](repeating: 0, count: Phase.allCases.count)
   private var last = PhaseClock.now
+  private let position: RankPosition?
 
-  package init() {}
+  /// - Parameter position: Where it is told which phase begins; `nil` for parts of a phase.
+  package init(position: RankPosition? = nil) { self.position = position }
+
+  /// Tells which phase begins; its time still counts when its lap ends.
+  ///
+  /// - Throws: What a test has asked for.
+  func begin(_ phase: Phase) throws { try position?.enter(phase.activity) }
 
   /// Starts a lap; the time since the last one belongs to no phase.
   package func start() { last = Self.now }

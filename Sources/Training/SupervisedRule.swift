@@ -47,13 +47,16 @@ package final class SupervisedRule: UpdateRule {
   package func step(_ position: StepPosition, isStopRequested: Bool) throws -> StepRecord {
     let batch = pass.batch
     var record = StepRecord()
+    try clock.begin(.sample)
     try source.begin(epoch: position.epoch)
     record.labeledRows = source.labeledRows(in: position.step)
     source.load(batch, at: position, rows: objective.rows)
     if objective.rows == .joint {
       clock.lap(.sample)
+      try clock.begin(.exchange)
       record.unlabeledRows = try source.totalUnlabeled(of: batch, in: position.step)
       clock.lap(.exchange)
+      try clock.begin(.sample)
     }
     pass.sort()
     let parameters = try pass.parameters()
@@ -66,6 +69,7 @@ package final class SupervisedRule: UpdateRule {
     clock.lap(.forward)
     try pass.backward(parameters)
     pass.reduction.note = isStopRequested ? 1 : 0
+    try clock.begin(.reduce)
     try pass.reduction.reduce()
     clock.lap(.reduce)
     record.labeledLoss = pass.loss(.labeled)

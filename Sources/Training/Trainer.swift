@@ -241,6 +241,7 @@ package final class Trainer {
   private func takeStep() throws -> Bool {
     let start = ContinuousClock.now
     clock.start()
+    group.position.begin(epoch: state.epoch + 1, step: state.number + 1)
     let position = StepPosition(epoch: state.epoch, step: state.step, number: state.number)
     let record = try schedule.rule(for: state.number).step(
       position, isStopRequested: surroundings.isStopRequested())
@@ -254,6 +255,7 @@ package final class Trainer {
     let epoch = state.epoch + 1
     let isDue = evaluator.isDue(epoch)
     clock.start()
+    try clock.begin(.evaluate)
     let valid = isDue && dataset.validRows > 0 ? try evaluator.valid() : nil
     let test = isDue && configuration.reportTest != nil ? try evaluator.test() : nil
     clock.lap(.evaluate)
@@ -310,6 +312,7 @@ package final class Trainer {
   /// - Throws: `Failure`, also of the checkpoint before; what the group throws.
   private func saveCheckpoint(best: EpochRecord? = nil) throws {
     clock.start()
+    try clock.begin(.checkpoint)
     defer { clock.lap(.checkpoint) }
     state.phases += clock.take()
     try checkpoints.save(
@@ -319,6 +322,7 @@ package final class Trainer {
 
   private func stageBest(_ record: EpochRecord?) throws {
     clock.start()
+    try clock.begin(.checkpoint)
     defer { clock.lap(.checkpoint) }
     try checkpoints.stageBest(
       step: state.number, state: try RunDirectory.encode(record, pretty: true))
@@ -344,17 +348,20 @@ package final class Trainer {
     }
     let log = surroundings.log
     clock.start()
+    try clock.begin(.checkpoint)
     try checkpoints.finish()
     guard let best = try store.openBest(group: group, warn: { log.warning("\($0)") }) else {
       throw Failure.data("\(store.directory)/best is missing or damaged; resume the run")
     }
     try model.readParameters(from: best.model)
     clock.lap(.checkpoint)
+    try clock.begin(.evaluate)
     let bestEpoch = state.best.epoch ?? state.history.count
     // The same model had these figures at the end of its epoch, if that was evaluated.
     let valid = try state.history[bestEpoch - 1].valid ?? evaluator.valid().reported
     let test = try evaluator.test().reported
     clock.lap(.evaluate)
+    try group.position.enter(.finish)
     // Each rank has a clock of its own; the result is the same on all.
     unsafe try withUnsafeMutableBytes(of: &state.seconds) {
       unsafe try group.broadcast($0, from: 0)

@@ -78,6 +78,7 @@ struct Inverse: ParsableCommand {
         0   done
         64  wrong usage
         65  bad data
+        69  a rank fell silent, or the others waited too long; --resume goes on
         70  the numbers went astray, or an internal error
         74  input or output failed
         75  stopped on request; --resume goes on

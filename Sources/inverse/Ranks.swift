@@ -79,28 +79,41 @@ extension Failure {
 
 /// Runs `body` on every rank of the job; alone, without any launcher, on one rank without MPI.
 ///
-/// An error ends the job on all ranks, with one line that names rank and host. A requested stop
-/// (`Failure` of kind interrupted) is no error of the job: all ranks stop after the same step,
+/// An error ends the job on all ranks, with one line that names rank, host and phase. A requested
+/// stop (`Failure` of kind interrupted) is no error of the job: all ranks stop after the same step,
 /// leave MPI in order, and exit with that code.
 ///
+/// - Parameters:
+///   - watch: How ranks that wait in vain are noticed.
+///   - body: Gets the ranks.
 /// - Throws: A requested stop; and on one rank whatever `body` threw.
-func withRanks(_ body: (any ProcessGroup) throws -> Void) throws {
+func withRanks(watch: StallWatch?, _ body: (any ProcessGroup) throws -> Void) throws {
   MatrixProduct.useOneThread()
+  let fault = try FaultInjection.parse()
   guard Launcher.isPresent(in: ProcessInfo.processInfo.environment) else {
-    return try body(SoloGroup())
+    let alone = SoloGroup()
+    fault?.install(on: alone)
+    return try body(alone)
   }
   let ranksPerMachine = try LaunchEnvironment.ranksPerMachine()
   var stop: Failure?
-  try withMPI(ranksPerMachine: ranksPerMachine) { world in
+  var phase = ""
+  try withMPI(ranksPerMachine: ranksPerMachine, watch: watch) { world in
+    fault?.install(on: world)
     do {
       try body(world)
     } catch let failure as Failure where failure.kind == .interrupted {
       stop = failure
+    } catch {
+      let activity = world.position.activity
+      if activity != .start { phase = " in phase \(activity.name)" }
+      throw error
     }
   } onError: { error, rank, host in
     LaunchEnvironment.letFirstRankSpeak()
     let failure = Failure(reporting: error)
-    return ("inverse: error: rank \(rank) on \(host): \(failure.message)", failure.kind.rawValue)
+    let line = "inverse: error: rank \(rank) on \(host)\(phase): \(failure.message)"
+    return (line, failure.kind.rawValue)
   }
   if let stop { throw stop }
 }

@@ -57,6 +57,7 @@ struct Help {
         "unlabeled-weight", "unlabeled-source", "inner-rate", "inner-step", "inner-share",
         "drop-rate", "drop-steps", "reweight-power", "output-weights", "initial-deviation",
         "tables", "reduction", "checkpoint-every", "checkpoint-epochs", "keep", "seed", "resume",
+        "stall-timeout",
       ]
     ),
     (
@@ -64,7 +65,7 @@ struct Help {
       [
         "split", "protocol", "top-k", "mask", "masked-positives", "candidates", "candidate-seed",
         "lists", "dataset",
-        "truth", "json",
+        "truth", "json", "stall-timeout",
       ]
     ),
   ]
@@ -103,6 +104,8 @@ struct Help {
     ("batch", "train", "<rows> Labeled rows per step, over all ranks; users w"),
     ("patience", "train", "<n> Evaluations without a better one"),
     ("checkpoint-every", "train", "<steps>"),
+    ("stall-timeout", "train", "<seconds> Seconds that ranks may wait"),
+    ("stall-timeout", "evaluate", "default: 300"),
     ("reduction", "train", "values: ordered, native; default: ordered"),
     ("tables", "train", "values: replicated, sharded; default: replicated"),
     ("split", "evaluate", "values: valid, test; default: test"),
@@ -124,7 +127,7 @@ struct Help {
     for (command, _) in Self.options { #expect(help.text.contains("\n  \(command) ")) }
     #expect(help.text.contains("Example:\n  inverse synthesize "))
     #expect(help.text.contains("mpirun -n 4 inverse train"))
-    for code in [0, 64, 65, 70, 74, 75] { #expect(help.text.contains("\n  \(code) ")) }
+    for code in [0, 64, 65, 69, 70, 74, 75] { #expect(help.text.contains("\n  \(code) ")) }
     #expect(try run([]).success() == help.text)
   }
 
@@ -182,6 +185,7 @@ struct Help {
     (["train", "x", "--output", "y", "--select", "recall"], "'recall' is invalid for '--select"),
     (["train", "x", "--output", "y", "--evaluate-every", "0"], "--evaluate-every 0: must be"),
     (["train", "x", "--output", "y", "--report-test", "lists"], "--lists FILE and --report-test"),
+    (["train", "x", "--output", "y", "--stall-timeout", "-1"], "--stall-timeout"),
     (["train", "x", "--output", "y", "z"], "Unexpected argument 'z'"),
     (["evaluate", "x", "--bogus"], "Unknown option '--bogus'"),
     (["evaluate", "x", "--split", "train"], "'train' is invalid for '--split <split>'"),

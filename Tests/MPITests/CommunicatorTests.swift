@@ -24,10 +24,29 @@ let rankChecks = RankLauncher.executable("RankChecks")
     }
   }
 
+  /// Each way around the largest count is taken by some rank, with and without verification.
+  @Test(arguments: ["behaviour", "behaviour-unverified"])
+  func everyTransferIsSplitSomewhere(check: String) throws {
+    try withTemporaryDirectory { directory in
+      let outcome = try RankLauncher.mpirun(
+        ranks: 3, executable: rankChecks, arguments: [check, directory, "7", "1"])
+      #expect(outcome.status == 0, "\(outcome.standardError)")
+      let split = Set(
+        lines(of: outcome.standardOutput).filter { $0.hasPrefix("splits ") }
+          .flatMap { $0.dropFirst("splits ".count).split(separator: ",") })
+      var all: Set<Substring> = [
+        "sends", "receives", "gathers", "broadcasts", "floatSums", "doubleSums", "integerSums",
+        "maxima", "writes", "reads", "routes",
+      ]
+      if check == "behaviour" { all.insert("verifications") }
+      #expect(split == all)
+    }
+  }
+
   /// Ranks of one machine that make believe they are on several.
   @Test(arguments: [
     (2, "behaviour", 1), (4, "behaviour", 2), (3, "behaviour-unverified", 2),
-    (4, "behaviour-unverified", 1),
+    (4, "behaviour-unverified", 1), (3, "behaviour", 0),
   ])
   func behavesLikeAProcessGroupOnPretendedMachines(
     ranks: Int, check: String, ranksPerMachine: Int
@@ -35,7 +54,8 @@ let rankChecks = RankLauncher.executable("RankChecks")
     try withTemporaryDirectory { directory in
       let outcome = try RankLauncher.mpirun(
         ranks: ranks, executable: rankChecks,
-        arguments: [check, directory, "2147483647", "\(ranksPerMachine)"])
+        // A rank that is late for some milliseconds is none that hangs.
+        arguments: [check, directory, "2147483647", "\(ranksPerMachine)", "30"])
       #expect(outcome.status == 0, "\(outcome.standardError)")
       #expect(lines(of: outcome.standardOutput).count { $0 == "all held" } == ranks)
     }
@@ -76,7 +96,11 @@ let rankChecks = RankLauncher.executable("RankChecks")
   }
 
   @Test(arguments: [
-    ("mismatch", "ranks disagree: rank 0: barrier; rank 1: sum of 1 Double"),
+    (
+      "mismatch",
+      "ranks disagree: rank 0: call 1, barrier in phase start; rank 1: sum of 1 Double in phase "
+        + "start"
+    ),
     (
       "sizes",
       "ranks disagree: rank 0: exchange, sends 12 bytes to rank 1; "
@@ -84,7 +108,8 @@ let rankChecks = RankLauncher.executable("RankChecks")
     ),
     (
       "parts",
-      "ranks disagree: rank 0: gather of 3 bytes; rank 1: gather of 3 bytes, divided differently"
+      "ranks disagree: rank 0: call 1, gather of 3 bytes in phase start; rank 1: gather of 3 "
+        + "bytes in phase start, divided differently"
     ),
   ])
   func ranksThatDisagreeAreNamed(check: String, message: String) throws {

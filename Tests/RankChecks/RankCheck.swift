@@ -23,6 +23,7 @@ struct RankCheck {
     case "parts": try parts()
     case "full": try fillTheDisk()
     case "large": try largeParts()
+    case "diverge", "different", "rounds", "slow", "late", "pauses": try runStallCheck(name)
     case "size": try say("size \(world.size)")
     default: throw CheckFailure(description: "unknown check '\(name)'")
     }
@@ -31,6 +32,7 @@ struct RankCheck {
   private func behaviour() throws {
     let failures = try ProcessGroupBehaviour.check(
       world, in: parameter, ranksPerMachine: ranksPerMachine)
+    try say("splits \(describe(world.splits))")
     guard failures.isEmpty else {
       throw CheckFailure(description: failures.joined(separator: "; "))
     }
@@ -127,7 +129,14 @@ struct RankCheck {
     try say("large parts held")
   }
 
-  private func say(_ line: String) throws {
+  /// The transfers that were split on this rank, by name.
+  private func describe(_ splits: Splits) -> String {
+    Mirror(reflecting: splits).children.compactMap { name, count in
+      count as? Int == 0 ? nil : name
+    }.joined(separator: ",")
+  }
+
+  func say(_ line: String) throws {
     try FileHandle.standardOutput.write(contentsOf: Data("\(line)\n".utf8))
   }
 }

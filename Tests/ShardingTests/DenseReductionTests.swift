@@ -116,6 +116,22 @@ import Testing
     for outcome in outcomes { #expect(outcome[1].figures == figures) }
   }
 
+  /// Every rank hears of one that has called something else before, and of nothing else.
+  @Test(arguments: [2, 3, 4]) func otherCallsOfOneRankAreHeardByAll(ranks: Int) throws {
+    for differing in [0, ranks - 1, ranks] {
+      let heard = try LocalGroup.run(ranks: ranks) { group in
+        do {
+          let tag: Int64 = group.rank == differing ? -2 : 3
+          _ = try Self.reduce(TaggedGroup(group, callTag: tag), ordered: true)
+          return false
+        } catch is CallMismatch {
+          return true
+        }
+      }
+      #expect(heard == [Bool](repeating: differing < ranks, count: ranks))
+    }
+  }
+
   @Test(arguments: rankCounts, [true, false])
   func trafficIsAsDocumented(ranks: Int, ordered: Bool) throws {
     let tree = ShardTree(shardCount: shardCount, rankCount: ranks)
@@ -126,7 +142,7 @@ import Testing
     for rank in 0..<ranks where ranks > 1 {
       let block = 4 * Self.width + 8 * Self.figureCount
       let native = ordered ? 0 : 4 * Self.width
-      let bytes = tree.blocks(of: rank).count * block + 8 + native
+      let bytes = tree.blocks(of: rank).count * block + 16 + native
       #expect(traffic[rank].bytesSent == 2 * bytes)
       #expect(traffic[rank].collectives == (ordered ? 2 : 4))
     }

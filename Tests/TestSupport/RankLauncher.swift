@@ -17,6 +17,14 @@ package enum RankLauncher {
     ["-n", "\(ranks)", "--oversubscribe", "--bind-to", "none", executable] + arguments
   }
 
+  /// The arguments of `mpirun` for ranks that are started with different programs or arguments.
+  package static func mpirunArguments(
+    programs: [(executable: String, arguments: [String])]
+  ) -> [String] {
+    ["--oversubscribe", "--bind-to", "none"]
+      + programs.map { ["-n", "1", $0.executable] + $0.arguments }.joined(separator: [":"])
+  }
+
   package static let mpirunEnvironment: [String: String?] = [
     "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
   ]

@@ -209,9 +209,9 @@ struct StepBytes {
 
   private func owned(_ rank: Int) -> Range<Int> { DrawnRows.ownership(tree).rows(of: rank) }
 
-  /// The dense reduction: a note, and for each block of shards a gradient and figures.
+  /// The dense reduction: a note, the tag of the calls so far, and for each block of shards a gradient and figures.
   private func told(_ rank: Int, figures: Int = 0, dense: Int? = nil) -> Int {
-    8 + tree.blocks(of: rank).count * ((dense ?? self.dense) + 8 * figures)
+    16 + tree.blocks(of: rank).count * ((dense ?? self.dense) + 8 * figures)
   }
 
   /// Partial sums to owners: counts, then a key, a block and a row for each item and block of

@@ -2,6 +2,7 @@ import ArgumentParser
 import Evaluation
 import Fabric
 import Foundation
+import Interactions
 import Logging
 import Storage
 import Training
@@ -75,15 +76,27 @@ struct Evaluate: ParsableCommand {
   var truth: String?
   @Flag(help: "Print one JSON object instead of tables.")
   var json = false
+  @OptionGroup var stall: StallOption
   @OptionGroup var configuration: ConfigurationOption
 
   func run() throws {
     let cutoffs = try parseCutoffs()
     try checkProtocol(cutoffs)
-    try withRanks { group in
+    try withRanks(watch: stall.watch) { group in
+      let agreement = StartAgreement(group: group)
+      try agreement.requireSameProgram()
+      try agreement.requireSameOptions(startFacts)
+      try group.position.enter(.read)
+      let run = RunDirectory(runDirectory)
+      let setup = try run.setup()
+      try agreement.requireSameOptions(
+        try StartAgreement.facts(of: setup.training, prefix: "in the run "))
+      let opened = try Dataset.open(dataset ?? setup.dataset)
+      try agreement.requireSameDataset(opened.fingerprint, at: opened.directory)
       let log = Logger(label: "inverse") { _ in RankLogHandler(rank: group.rank) }
       let evaluation = try RunEvaluation(
-        RunDirectory(runDirectory), dataset: dataset, group: group, warn: { log.warning("\($0)") })
+        run, dataset: dataset, group: group, warn: { log.warning("\($0)") })
+      try group.position.enter(.evaluate)
       if `protocol` == .labeled {
         try reportLabeled(evaluation, cutoffs, isFirst: group.rank == 0)
       } else {
@@ -91,6 +104,16 @@ struct Evaluate: ParsableCommand {
         if group.rank == 0 { print(json ? try report.json() : report.table(cutoffs).description) }
       }
     }
+  }
+
+  /// What all ranks must have been started with; each may find the dataset elsewhere.
+  private var startFacts: [StartAgreement.Fact] {
+    let options: [(String, String?)] = [
+      ("the command", "evaluate"), ("the run", runDirectory), ("--split", split.rawValue),
+      ("--protocol", `protocol`.rawValue), ("--top-k", topK), ("--truth", truth),
+      ("--json", "\(json)"), ("--stall-timeout", "\(stall.stallTimeout)"),
+    ]
+    return (options + ranking.facts).map { StartAgreement.Fact(name: $0, value: $1 ?? "") }
   }
 
   private func reportLabeled(

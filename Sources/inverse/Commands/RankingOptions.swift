@@ -28,6 +28,15 @@ struct RankingOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The candidates of --protocol lists.", valueName: "file"))
   var lists: String?
 
+  /// The options as given.
+  var facts: [(String, String?)] {
+    [
+      ("--mask", mask?.rawValue), ("--masked-positives", maskedPositives?.rawValue),
+      ("--candidates", candidates.map { "\($0)" }),
+      ("--candidate-seed", candidateSeed.map { "\($0)" }), ("--lists", lists),
+    ]
+  }
+
   private var sampling: CandidateSampling {
     let standard = CandidateSampling()
     return CandidateSampling(

@@ -28,12 +28,17 @@ struct Train: ParsableCommand {
   @OptionGroup var training: TrainingOptions
   @Flag(help: "Go on with the run in --output from its newest checkpoint.")
   var resume = false
+  @OptionGroup var stall: StallOption
   @OptionGroup var configuration: ConfigurationOption
 
   func run() throws {
     try training.resolved.validate()
     StopRequest.install()
-    try withRanks { group in
+    try withRanks(watch: stall.watch) { group in
+      let agreement = StartAgreement(group: group)
+      try agreement.requireSameProgram()
+      try agreement.requireSameOptions(try startFacts())
+      try group.position.enter(.read)
       var surroundings = Trainer.Surroundings(
         environment: try JobEnvironment.describe(group, tables: training.tables.rawValue),
         log: Logger(label: "inverse") { _ in RankLogHandler(rank: group.rank) })
@@ -41,12 +46,23 @@ struct Train: ParsableCommand {
       surroundings.isStopRequested = { StopRequest.isPending }
       surroundings.showsProgress = isatty(STDERR_FILENO) == 1
       let run = RunDirectory(output)
+      let dataset = try openDataset()
+      try agreement.requireSameDataset(dataset.fingerprint, at: dataset.directory)
       let trainer = try Trainer(
-        training.resolved, dataset: try openDataset(), run: run, group: group,
+        training.resolved, dataset: dataset, run: run, group: group,
         surroundings: surroundings)
       let result = try trainer.train()
       if group.rank == 0 { report(result, run) }
     }
+  }
+
+  /// What all ranks must have been started with; each may find the dataset elsewhere.
+  private func startFacts() throws(Failure) -> [StartAgreement.Fact] {
+    [
+      .init(name: "the command", value: "train"), .init(name: "--output", value: output),
+      .init(name: "--resume", value: "\(resume)"),
+      .init(name: "--stall-timeout", value: "\(stall.stallTimeout)"),
+    ] + (try StartAgreement.facts(of: training.resolved))
   }
 
   /// Refuses to learn from exposures that are not there: the run would quietly be another method's.
