@@ -56,11 +56,12 @@ let package = Package(
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-serial-dev"])]),
     .target(name: "CBuiltins"),
+    .target(name: "CMappedFiles"),
     .target(name: "CProcessor"),
     .target(name: "CSharedMemory"),
 
     // Leaves: they import nothing of ours but C.
-    target("Storage", ["CProcessor"]),
+    target("Storage", ["CMappedFiles", "CProcessor"]),
     target("Randomness", extra: vectorised),
     target("Fabric"),
 

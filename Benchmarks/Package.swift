@@ -40,8 +40,9 @@ let package = Package(
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-serial-dev"])]),
     .target(name: "CBuiltins"),
+    .target(name: "CMappedFiles"),
     .target(name: "CProcessor"),
-    target("Storage", ["CProcessor"]),
+    target("Storage", ["CMappedFiles", "CProcessor"]),
     target("Randomness", extra: vectorised),
     target("Fabric"),
     target("Kernels", ["COpenBLAS", "CBuiltins"], extra: vectorised),

@@ -7,6 +7,8 @@ package struct Checkpoint: Sendable {
   package let name: String
   /// Its directory.
   package let path: String
+  /// The name of the file of ``model``.
+  package var modelName: String { Manifest.modelName }
   /// The step after which it was written.
   package let step: Int
   /// The SHA-256 of the whole of `model.safetensors`, as recorded when it was written.

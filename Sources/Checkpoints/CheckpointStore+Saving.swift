@@ -10,6 +10,7 @@ extension CheckpointStore {
   ///   - optimizer: This rank's rows of the optimizers' state.
   ///   - state: The content of `state.json`, from rank 0.
   ///   - metadata: Strings for the header of the model file, the same on all ranks.
+  ///   - staged: A best model to publish when all but the name of the checkpoint is on the disk.
   ///   - group: The ranks.
   /// - Returns: What was written, on all ranks.
   /// - Throws: `Failure` on all ranks when one fails, with `rank r failed: …` on the others: the
@@ -20,7 +21,8 @@ extension CheckpointStore {
   ///   reads back the whole model for its digest.
   package func save(
     step: Int, model: [TensorSlab], optimizer: [TensorSlab], state: [UInt8],
-    metadata: [String: String] = [:], group: any ProcessGroup
+    metadata: [String: String] = [:], publishing staged: StagedBest? = nil,
+    group: any ProcessGroup
   ) throws -> SavedCheckpoint {
     precondition(step >= 0, "a step must not be negative")
     let name = Self.name(of: step)
@@ -28,8 +30,10 @@ extension CheckpointStore {
       (Manifest.modelName, model, metadata), (Manifest.optimizerName, optimizer, [:]),
     ]
     let saved = try cleaning(name, group: group) {
-      try write(tensors, of: name, group: group)
-      return try complete(name, step: step, tensors.map(\.file), state: state, group: group)
+      try write(tensors, of: name, keepingBest: staged != nil, group: group)
+      return try complete(name, step: step, tensors.map(\.file), state: state, group: group) {
+        if let staged { _ = try publish(staged, group: group) }
+      }
     }
     try group.onRoot {
       // Only people and scripts read it, so nothing waits for the disk.
@@ -45,9 +49,8 @@ extension CheckpointStore {
   /// Writes the best model so far beside `best`, which stays as it is until ``publish(_:group:)``.
   /// A collective.
   ///
-  /// One that was staged before and not published is replaced, and so it is by any save: what is
-  /// staged must be published first, or is lost, which is right when a run goes on from an older
-  /// checkpoint.
+  /// One that was staged before and not published is replaced, and any save removes it that is not
+  /// to publish it: right when a run goes on from an older checkpoint.
   ///
   /// - Parameters:
   ///   - step: The number of steps done; not negative.
@@ -63,7 +66,9 @@ extension CheckpointStore {
   ) throws -> StagedBest {
     precondition(step >= 0, "a step must not be negative")
     try cleaning(Self.bestName, group: group) {
-      try write([(Manifest.modelName, model, metadata)], of: Self.bestName, group: group)
+      try write(
+        [(Manifest.modelName, model, metadata)], of: Self.bestName, keepingBest: false,
+        group: group)
     }
     return StagedBest(step: step, state: state)
   }
@@ -74,12 +79,34 @@ extension CheckpointStore {
   ///   - staged: What the last call of ``stageBest(step:model:state:metadata:group:)`` returned.
   ///   - group: The same ranks.
   /// - Returns: What was written, on all ranks.
-  /// - Throws: `Failure` on all ranks when one fails; the best one before it can still be opened.
+  /// - Throws: `Failure` on all ranks when one fails; the best one before it can still be opened,
+  ///   and what is staged can still be published.
   package func publish(_ staged: StagedBest, group: any ProcessGroup) throws -> SavedCheckpoint {
-    try cleaning(Self.bestName, group: group) {
-      try complete(
-        Self.bestName, step: staged.step, [Manifest.modelName], state: staged.state, group: group)
+    if let published = try published(staged, group: group) { return published }
+    return try complete(
+      Self.bestName, step: staged.step, [Manifest.modelName], state: staged.state, group: group)
+  }
+
+  /// What an earlier call has published, if it failed only after that.
+  private func published(
+    _ staged: StagedBest, group: any ProcessGroup
+  ) throws -> SavedCheckpoint? {
+    var digits: [UInt8] = []
+    try group.onRoot {
+      let final = path(Self.bestName)
+      guard !Files.exists(partialPath(Self.bestName)),
+        let bytes = try? Files.read("\(final)/\(Manifest.fileName)"),
+        let manifest = try? Manifest(parsing: bytes), manifest.step == staged.step,
+        (try? Files.read("\(final)/\(Manifest.stateName)")) == staged.state
+      else { return }
+      try Files.synchronize(directory)
+      try Files.remove(oldPath(Self.bestName))
+      digits = Array(manifest.modelSHA256.utf8)
     }
+    let shared = try group.broadcast(digits, from: 0)
+    guard !shared.isEmpty else { return nil }
+    return SavedCheckpoint(
+      name: Self.bestName, modelSHA256: String(decoding: shared, as: UTF8.self))
   }
 
   /// Runs `body`; what it leaves hidden is removed when it throws.
@@ -98,12 +125,12 @@ extension CheckpointStore {
   /// Makes the hidden directory and writes its tensor files.
   private func write(
     _ tensors: [(file: String, slabs: [TensorSlab], metadata: [String: String])], of name: String,
-    group: any ProcessGroup
+    keepingBest: Bool, group: any ProcessGroup
   ) throws {
     let partial = partialPath(name)
     try group.onRoot {
       try Files.createDirectory(directory)
-      try tidy()
+      try tidy(keepingBest: keepingBest)
       try Files.createDirectory(partial)
       try onStage?(.prepared)
     }
@@ -114,12 +141,17 @@ extension CheckpointStore {
     try group.onRoot { try onStage?(.tensorsWritten) }
   }
 
-  /// Adds state and manifest to a hidden directory with these tensor files, and gives it its name.
+  /// Adds state and manifest to a hidden directory with these tensor files, runs `body` and gives
+  /// the directory its name.
   private func complete(
-    _ name: String, step: Int, _ files: [String], state: [UInt8], group: any ProcessGroup
+    _ name: String, step: Int, _ files: [String], state: [UInt8], group: any ProcessGroup,
+    beforeRenaming body: () throws -> Void = {}
   ) throws -> SavedCheckpoint {
     let partial = partialPath(name)
     try group.onRoot {
+      // Of a try before this one.
+      try Files.remove("\(partial)/\(Manifest.stateName)")
+      try Files.remove("\(partial)/\(Manifest.fileName)")
       try write(state, to: "\(partial)/\(Manifest.stateName)")
       try onStage?(.stateWritten)
     }
@@ -131,8 +163,9 @@ extension CheckpointStore {
       try write(manifest.encoded(), to: "\(partial)/\(Manifest.fileName)")
       try Files.synchronize(partial)
       try onStage?(.manifestWritten)
-      try replace(name)
     }
+    try body()
+    try group.onRoot { try replace(name) }
     let digits = try group.broadcast(Array(sha256.utf8), from: 0)
     return SavedCheckpoint(name: name, modelSHA256: String(decoding: digits, as: UTF8.self))
   }
@@ -186,9 +219,10 @@ extension CheckpointStore {
   }
 
   /// Removes what dead processes left half-written, and finishes or undoes their replacements.
-  private func tidy() throws(Failure) {
+  private func tidy(keepingBest: Bool) throws(Failure) {
     for hidden in try Files.names(in: directory) {
-      if Self.name(hidden: hidden, suffix: Self.partialSuffix) != nil {
+      if let name = Self.name(hidden: hidden, suffix: Self.partialSuffix) {
+        if keepingBest && name == Self.bestName { continue }
         try Files.remove(path(hidden))
       } else if let name = Self.name(hidden: hidden, suffix: Self.oldSuffix) {
         if Files.exists(path(name)) {

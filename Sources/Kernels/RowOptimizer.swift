@@ -130,8 +130,11 @@ package enum RowOptimizer: Equatable, Sendable {
 
   /// Updates weights and state of `rows`.
   ///
+  /// - Returns: Whether all new weights and all new state are finite. A gradient that is not makes
+  ///   them so; and one so large that its square overflows, which would silence a row for good.
   /// - Complexity: O(count · stride); no allocation, no communication.
-  package func apply(_ step: Step, to rows: Rows) {
+  @discardableResult
+  package func apply(_ step: Step, to rows: Rows) -> Bool {
     switch unsafe (self, rows.firstState, rows.secondState) {
     case (.gradientDescent, _, _): descend(step, rows)
     case (.adagrad, let sums?, _): unsafe adagrad(step, rows, sums)
@@ -168,9 +171,10 @@ package enum RowOptimizer: Equatable, Sendable {
     }
   }
 
-  private func descend(_ step: Step, _ rows: Rows) {
+  private func descend(_ step: Step, _ rows: Rows) -> Bool {
     let rate = SIMD8(repeating: step.rate)
     let ahead = Ahead(rows, streams: 1)
+    var finiteness = Finiteness()
     for row in 0..<rows.count {
       unsafe ahead.fetch(row, rows, nil, nil)
       let weights = unsafe rows.weights(of: Int(rows.index[row]))
@@ -179,15 +183,20 @@ package enum RowOptimizer: Equatable, Sendable {
       for column in stride(from: 0, to: rows.stride, by: 8) {
         let weight = unsafe load8(weights + column)
         let g = unsafe load8(gradient + column).addingProduct(decay, weight)
-        unsafe store8(weight - rate * g, weights + column)
+        let new = weight - rate * g
+        unsafe store8(new, weights + column)
+        finiteness.note(new)
       }
+      finiteness.endRow()
     }
+    return finiteness.isFinite
   }
 
-  private func adagrad(_ step: Step, _ rows: Rows, _ sums: UnsafeMutablePointer<Float>) {
+  private func adagrad(_ step: Step, _ rows: Rows, _ sums: UnsafeMutablePointer<Float>) -> Bool {
     let rate = SIMD8(repeating: step.rate)
     let epsilon = SIMD8(repeating: step.epsilon)
     let ahead = Ahead(rows, streams: 2)
+    var finiteness = Finiteness()
     for row in 0..<rows.count {
       unsafe ahead.fetch(row, rows, sums, nil)
       let weights = unsafe rows.weights(of: Int(rows.index[row]))
@@ -198,14 +207,21 @@ package enum RowOptimizer: Equatable, Sendable {
         let weight = unsafe load8(weights + column)
         let g = unsafe load8(gradient + column).addingProduct(decay, weight)
         let sum = unsafe load8(sums + column).addingProduct(g, g)
+        let new = weight - rate * g / (squareRoot(sum) + epsilon)
         unsafe store8(sum, sums + column)
-        unsafe store8(weight - rate * g / (squareRoot(sum) + epsilon), weights + column)
+        unsafe store8(new, weights + column)
+        finiteness.note(new, sum)
       }
+      finiteness.endRow()
     }
+    return finiteness.isFinite
   }
 
-  private func rowwiseAdagrad(_ step: Step, _ rows: Rows, _ sums: UnsafeMutablePointer<Float>) {
+  private func rowwiseAdagrad(
+    _ step: Step, _ rows: Rows, _ sums: UnsafeMutablePointer<Float>
+  ) -> Bool {
     let ahead = Ahead(rows, streams: 1)
+    var finiteness = Finiteness()
     for row in 0..<rows.count {
       unsafe ahead.fetch(row, rows, nil, nil)
       let weights = unsafe rows.weights(of: Int(rows.index[row]))
@@ -218,19 +234,25 @@ package enum RowOptimizer: Equatable, Sendable {
       }
       let slot = unsafe rows.stateStart(of: Int(rows.index[row]))
       unsafe sums[slot] += horizontalSum(squares) / Float(rows.columns)
-      let rate = unsafe SIMD8(repeating: step.rate / (sums[slot].squareRoot() + step.epsilon))
+      let sum = unsafe sums[slot]
+      let rate = SIMD8(repeating: step.rate / (sum.squareRoot() + step.epsilon))
+      finiteness.note(SIMD8(repeating: sum))
       for column in stride(from: 0, to: rows.stride, by: 8) {
         let weight = unsafe load8(weights + column)
         let g = unsafe load8(gradient + column).addingProduct(decay, weight)
-        unsafe store8(weight - rate * g, weights + column)
+        let new = weight - rate * g
+        unsafe store8(new, weights + column)
+        finiteness.note(new)
       }
+      finiteness.endRow()
     }
+    return finiteness.isFinite
   }
 
   private func adam(
     _ step: Step, _ rows: Rows, _ first: UnsafeMutablePointer<Float>,
     _ second: UnsafeMutablePointer<Float>
-  ) {
+  ) -> Bool {
     // rate · m̂ / (√v̂ + ε) = (rate · √c₂ / c₁) · m / (√v + ε√c₂), with c the corrections.
     let root = step.correction2.squareRoot()
     let rate = SIMD8(repeating: step.rate * root / step.correction1)
@@ -238,6 +260,7 @@ package enum RowOptimizer: Equatable, Sendable {
     let (beta1, beta2) = (SIMD8(repeating: step.beta1), SIMD8(repeating: step.beta2))
     let (new1, new2) = (SIMD8(repeating: 1 - step.beta1), SIMD8(repeating: 1 - step.beta2))
     let ahead = Ahead(rows, streams: 3)
+    var finiteness = Finiteness()
     for row in 0..<rows.count {
       unsafe ahead.fetch(row, rows, first, second)
       let weights = unsafe rows.weights(of: Int(rows.index[row]))
@@ -249,11 +272,16 @@ package enum RowOptimizer: Equatable, Sendable {
         let g = unsafe load8(gradient + column).addingProduct(decay, weight)
         let m = unsafe (new1 * g).addingProduct(beta1, load8(first + state + column))
         let v = unsafe (new2 * g * g).addingProduct(beta2, load8(second + state + column))
+        let new = weight - rate * m / (squareRoot(v) + epsilon)
         unsafe store8(m, first + state + column)
         unsafe store8(v, second + state + column)
-        unsafe store8(weight - rate * m / (squareRoot(v) + epsilon), weights + column)
+        unsafe store8(new, weights + column)
+        // The first moment is a mean of gradients: where it is not finite, no square is.
+        finiteness.note(new, v)
       }
+      finiteness.endRow()
     }
+    return finiteness.isFinite
   }
 }
 

@@ -18,21 +18,31 @@ package enum RowShift {
   ///   - rate: `α`.
   ///   - values: `(count)`: `g`, then `α d(g)`.
   ///   - count: A multiple of 8.
+  /// - Returns: Whether all shifts are finite. That of a gradient which is not is no number.
   /// - Complexity: O(count); no allocation.
+  @discardableResult
   package static func turn(
     _ direction: Direction, rate: Float, values: UnsafeMutablePointer<Float>, count: Int
-  ) {
+  ) -> Bool {
     let rate8 = SIMD8(repeating: rate)
+    var finiteness = Finiteness()
     for column in stride(from: 0, to: count, by: 8) {
       let g = unsafe load8(values + column)
       switch direction {
       case .gradient:
-        unsafe store8(rate8 * g, values + column)
+        let shift = rate8 * g
+        unsafe store8(shift, values + column)
+        finiteness.note(shift)
       case .sign:
         let up = SIMD8<Float>.zero.replacing(with: rate8, where: g .> 0)
-        unsafe store8(up.replacing(with: -rate8, where: g .< 0), values + column)
+        // What is not finite stays so; to the others this adds 0.
+        let shift = up.replacing(with: -rate8, where: g .< 0).addingProduct(SIMD8<Float>.zero, g)
+        unsafe store8(shift, values + column)
+        finiteness.note(shift)
       }
+      finiteness.endRow()
     }
+    return finiteness.isFinite
   }
 
   /// Shifts rows of a table: `θ ← θ − factor · s`.
@@ -46,18 +56,28 @@ package enum RowShift {
   ///   - offset: The table row at `weights`.
   ///   - spacing: Floats from one row of the table to the next.
   ///   - stride: Floats per row, a multiple of 8.
+  /// - Returns: Whether all shifted weights are finite.
+  @discardableResult
   package static func commit(
     factor: Float, index: UnsafePointer<UInt32>, count: Int, shifts: UnsafePointer<Float>,
     weights: UnsafeMutablePointer<Float>, offset: Int, spacing: Int, stride: Int
-  ) {
+  ) -> Bool {
     let ahead = prefetchRows(bytes: 4 &* stride)
+    let factor8 = SIMD8(repeating: factor)
+    var finiteness = Finiteness()
     for row in 0..<count {
       let next = unsafe Int(index[min(row &+ ahead, count &- 1)])
       unsafe prefetchAll(weights + (next &- offset) &* spacing, width: stride)
-      unsafe shift(
-        weights + (Int(index[row]) &- offset) &* spacing, by: shifts + row &* stride,
-        factor: factor, count: stride)
+      let values = unsafe weights + (Int(index[row]) &- offset) &* spacing
+      let shift = unsafe shifts + row &* stride
+      for column in Swift.stride(from: 0, to: stride, by: 8) {
+        let new = unsafe load8(values + column) - factor8 * load8(shift + column)
+        unsafe store8(new, values + column)
+        finiteness.note(new)
+      }
+      finiteness.endRow()
     }
+    return finiteness.isFinite
   }
 
   /// Shifts `count` floats, a multiple of 8, in place.

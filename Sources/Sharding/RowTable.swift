@@ -38,7 +38,7 @@ package final class RowTable {
   package let lastSteps: AlignedBuffer<UInt32>?
   /// Numbers from one last step to the next.
   package let lastStepSpacing: Int
-  private let optimizer: RowOptimizer
+  let optimizer: RowOptimizer
 
   /// A table of zeros.
   ///
@@ -97,10 +97,12 @@ package final class RowTable {
   ///   - index: `(count)`: rows.
   ///   - count: Rows to update.
   ///   - gradients: `(count, stride)`.
+  /// - Returns: Whether all new weights and all new state are finite.
+  @discardableResult
   package func update(
     _ step: RowOptimizer.Step, index: UnsafePointer<UInt32>, count: Int,
     gradients: UnsafePointer<Float>
-  ) {
+  ) -> Bool {
     unsafe optimizer.apply(
       step,
       to: RowOptimizer.Rows(
@@ -118,9 +120,11 @@ package final class RowTable {
   ///   - index: `(count)`: rows.
   ///   - count: Rows to shift.
   ///   - shifts: `(count, stride)`.
+  /// - Returns: Whether all shifted weights are finite.
+  @discardableResult
   package func shift(
     factor: Float, index: UnsafePointer<UInt32>, count: Int, shifts: UnsafePointer<Float>
-  ) {
+  ) -> Bool {
     unsafe RowShift.commit(
       factor: factor, index: index, count: count, shifts: shifts, weights: weights.pointer,
       offset: held.lowerBound, spacing: spacing, stride: stride)

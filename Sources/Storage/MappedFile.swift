@@ -1,3 +1,4 @@
+internal import CMappedFiles
 import Foundation
 
 /// A file mapped into memory, read-only or to be filled.
@@ -23,6 +24,9 @@ package final class MappedFile: Sendable {
     }
     self.path = path
     unsafe bytes = try Self.map(descriptor, Int(status.st_size), PROT_READ, path)
+    if unsafe bytes.count > 0 {
+      unsafe inverse_mapping_add(bytes.baseAddress, bytes.count, path)
+    }
   }
 
   /// Creates a file of `count` zero bytes and maps it for writing; it must not exist yet.
@@ -40,10 +44,26 @@ package final class MappedFile: Sendable {
     }
     self.path = path
     unsafe bytes = try Self.map(descriptor, count, PROT_READ | PROT_WRITE, path)
+    if count > 0 { unsafe inverse_mapping_add(bytes.baseAddress, count, path) }
   }
 
   deinit {
-    if unsafe bytes.count > 0 { unsafe munmap(bytes.baseAddress, bytes.count) }
+    guard unsafe bytes.count > 0 else { return }
+    // First forgotten, since another thread may be given the same address at once.
+    unsafe inverse_mapping_remove(bytes.baseAddress)
+    unsafe munmap(bytes.baseAddress, bytes.count)
+  }
+
+  /// From now on a mapped file that was cut short, or whose disk does not answer, ends the process
+  /// with one line that names it and the exit code of `inputOutput`, in place of a signal.
+  ///
+  /// For programs, at their start. A file that was only removed can be read on.
+  package static func reportFaults() {
+    unsafe inverse_mapping_report(
+      strdup("inverse: error: cannot read "),
+      strdup(
+        " any more: the file was cut short, or its disk fails; put it back as it was, then start "
+          + "again (train: with --resume)\n"), Failure.Kind.inputOutput.rawValue)
   }
 
   /// The file's bytes for reading.

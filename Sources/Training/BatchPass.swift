@@ -156,27 +156,49 @@ final class BatchPass {
   /// Call after ``spreadItemSums()``; reading needs ``settle()`` first.
   ///
   /// - Parameter factor: 1 for the direct step, −1 for the inverse.
+  /// - Returns: Whether all shifted parameters are finite.
   /// - Throws: What the exchange throws.
-  func shift(factor: Float) throws {
-    try shiftItems(factor: factor)
+  @discardableResult
+  func shift(factor: Float) throws -> Bool {
+    var isFinite = try shiftItems(factor: factor)
     if model.hasUserRows {
-      unsafe model.users.shift(
+      let usersAre = unsafe model.users.shift(
         factor: factor, index: userSums.keys, count: userSums.count, shifts: userSums.rows)
+      isFinite = isFinite && usersAre
     }
-    unsafe model.dense.shift(
+    let denseIs = unsafe model.dense.shift(
       factor: factor, index: model.denseKey, count: 1, shifts: reduction.sum)
     model.noteChange()
+    return isFinite && denseIs
   }
 
   /// Takes the virtual step on item rows wherever they are: each copy is changed by the ranks that
   /// share it.
-  private func shiftItems(factor: Float) throws {
+  private func shiftItems(factor: Float) throws -> Bool {
     guard hasCopies else { return shift(itemSums, factor) }
-    for rows in exchange.writtenRows { shift(rows, factor) }
+    var isFinite = true
+    for rows in exchange.writtenRows where !shift(rows, factor) { isFinite = false }
     try exchange.announce()
+    return isFinite
   }
 
-  private func shift(_ rows: KeyedRows, _ factor: Float) {
+  /// The item rows that a virtual step changes here.
+  private var shiftedItems: [KeyedRows] { hasCopies ? exchange.writtenRows : [itemSums] }
+
+  /// Keeps the parameters that ``shift(factor:)`` is about to change.
+  func keepParameters(in copies: ParameterCopies) {
+    copies.keep(users: userSums, items: shiftedItems)
+  }
+
+  /// Takes ``shift(factor:)`` back. No rank may be reading item rows; reading needs ``settle()``.
+  ///
+  /// - Throws: What the exchange throws.
+  func restoreParameters(from copies: ParameterCopies) throws {
+    copies.restore(users: userSums, items: shiftedItems)
+    if hasCopies { try exchange.announce() }
+  }
+
+  private func shift(_ rows: KeyedRows, _ factor: Float) -> Bool {
     unsafe model.items.shift(
       factor: factor, index: rows.keys, count: rows.count, shifts: rows.rows)
   }
@@ -268,10 +290,11 @@ final class BatchPass {
   /// - Parameters:
   ///   - step: The constants for rows.
   ///   - denseStep: The constants for dense parameters.
+  /// - Returns: Whether all that was written here is finite.
   /// - Throws: What the exchange throws.
-  func update(_ step: RowOptimizer.Step, _ denseStep: RowOptimizer.Step) throws {
+  func update(_ step: RowOptimizer.Step, _ denseStep: RowOptimizer.Step) throws -> Bool {
     try clock.begin(.update)
-    unsafe model.items.update(
+    var isFinite = unsafe model.items.update(
       step, index: itemSums.keys, count: itemSums.count, gradients: itemSums.rows)
     clock.lap(.update)
     // What other ranks wait for comes first.
@@ -280,15 +303,18 @@ final class BatchPass {
     clock.lap(.exchange)
     try clock.begin(.update)
     if model.hasUserRows {
-      unsafe model.users.update(
+      let usersAre = unsafe model.users.update(
         step, index: userSums.keys, count: userSums.count, gradients: userSums.rows)
+      isFinite = isFinite && usersAre
     }
     if model.backbone.trainsDense {
-      unsafe model.dense.update(
+      let denseIs = unsafe model.dense.update(
         denseStep, index: model.denseKey, count: 1, gradients: reduction.sum)
+      isFinite = isFinite && denseIs
     }
     model.noteChange()
     clock.lap(.update)
+    return isFinite
   }
 
   /// Brings all copies of the item rows that the owners changed up to date, if there are any.

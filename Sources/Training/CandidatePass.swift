@@ -10,7 +10,7 @@ final class CandidatePass {
   static let count = 3
 
   /// For each candidate `(capacity)`: scores, then derivatives.
-  private let scores: [AlignedBuffer<Float>]
+  let scores: [AlignedBuffer<Float>]
   private let gradients: [AlignedBuffer<Float>]
   private let scorer: (any CandidateScoring)?
   private let copies: CandidateCopies?

@@ -108,7 +108,7 @@ package final class CandidateRanker {
       unrankable = unrankable ?? defect
     }
     withExtendedLifetime(scores) {}
-    try context.refuse(unrankable: unrankable)
+    try context.refuse(unrankable: unrankable, of: dataset)
     return try CandidateRanking.metrics(
       sums, cutoffs: cutoffs, tree: context.tree, group: context.group)
   }
@@ -149,15 +149,20 @@ extension JobContext {
   /// Ends an evaluation on all ranks alike when some rank has a user with a score that is not a
   /// number.
   ///
+  /// - Parameters:
+  ///   - unrankable: The first such user of this rank.
+  ///   - dataset: Knows the user's external id.
+  ///   - what: What a score must be.
   /// - Throws: `Failure` of kind software; what the group throws.
-  func refuse(unrankable: UInt32?) throws {
+  func refuse(unrankable: UInt32?, of dataset: Dataset, what: String = "a number") throws {
     // The smallest user is the largest code, and no user is 0.
     var codes: [Int64] = [unrankable.map { Int64(UInt32.max) + 1 - Int64($0) } ?? 0]
     unsafe try codes.withUnsafeMutableBufferPointer { unsafe try group.maximum($0) }
     guard codes[0] > 0 else { return }
     let user = Int(Int64(UInt32.max) + 1 - codes[0])
+    let name = try dataset.userIdentifiers().externalIdentifier(of: user)
     throw Failure.software(
-      "a score of the user with dense id \(user) is not a number; the model has diverged: "
-        + "try a smaller rate")
+      "a score of user '\(name)' is not \(what); the model has diverged: train it with a smaller "
+        + "--rate")
   }
 }

@@ -65,7 +65,7 @@ package final class FullRanker {
       }
       sums.append(shardSums)
     }
-    try context.refuse(unrankable: unrankable)
+    try context.refuse(unrankable: unrankable, of: dataset)
     return try FullRanking.metrics(
       sums, cutoffs: cutoffs, tree: context.tree, group: context.group)
   }

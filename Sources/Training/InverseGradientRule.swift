@@ -27,15 +27,23 @@ package final class InverseGradientRule: UpdateRule {
   private let tables: TableCandidates?
   /// Three losses, no gradients.
   private let verdict: DenseReduction
+  private let numbers: NumericalGuard
+  /// Where steps are left out.
+  private let copies: ParameterCopies?
 
   /// - Parameters:
   ///   - configuration: The run's.
   ///   - model: The parameters.
   ///   - source: Where rows come from.
   ///   - context: Ranks and shards.
+  ///   - numbers: Of the run; without it the rule has one of its own.
   package init(
-    configuration: TrainingConfiguration, model: Model, source: any RowSource, context: JobContext
+    configuration: TrainingConfiguration, model: Model, source: any RowSource,
+    context: JobContext, numbers: NumericalGuard? = nil
   ) {
+    let numbers = numbers ?? NumericalGuard(configuration, model: model, context: context)
+    self.numbers = numbers
+    copies = numbers.keepsParameters ? ParameterCopies(model: model) : nil
     self.configuration = configuration
     self.model = model
     self.source = source
@@ -74,22 +82,29 @@ package final class InverseGradientRule: UpdateRule {
     unlabeled.sort()
     labeled.sort()
 
-    let virtual = try virtualStep(&record, position)
+    guard try findGradient(&record, position, isStopRequested: isStopRequested) else {
+      return try numbers.skipped(record, position, suspects(unlabeled))
+    }
+    try clock.begin(.update)
+    let turned = turnGradient()
+    let virtual = try unlabeled.spreadItemSums()
     let scale = Float(1 / Double(max(1, record.labeledRows)))
     var parameters = try judge(virtual, scale: scale)
     clock.lap(.forward)
+    verdict.note = numbers.note(isFinite: turned)
     try clock.begin(.reduce)
     try verdict.reduce()
     clock.lap(.reduce)
     let losses = (verdict.figure(0), verdict.figure(1), verdict.figure(2))
-    try requireFinite(losses.0, position)
-    try requireFinite(losses.1, position)
-    try requireFinite(losses.2, position)
+    let isJudged = try numbers.accepts(
+      verdict.largestNote, loss: losses.0 + losses.1 + losses.2, position,
+      suspects: candidateSuspects)
+    guard isJudged else { return try numbers.skipped(record, position, candidateSuspects) }
     let decision = Decision(direct: losses.0, none: losses.1, inverse: losses.2)
     record.decision = decision
     record.labeledLoss = losses.1
 
-    try commit(decision)
+    let isCommitted = try commit(decision, position)
     if model.propagation != nil { parameters = try labeled.parameters() }
     try clock.begin(.forward)
     if model.backbone.keepsIntermediates { try labeled.forward(parameters) }
@@ -97,22 +112,41 @@ package final class InverseGradientRule: UpdateRule {
     labeled.gradients.decay = decay?.ofRows(labeled.batch, terms: record.labeledRows)
     clock.lap(.forward)
     try labeled.backward(parameters)
-    labeled.reduction.note = isStopRequested ? 1 : 0
+    let steps = OptimizerSteps(configuration, position)
+    labeled.reduction.note = numbers.note(
+      isStopRequested: isStopRequested,
+      isFinite: isCommitted && numbers.canUpdate(labeled, steps))
     try clock.begin(.reduce)
     try labeled.reduction.reduce()
     clock.lap(.reduce)
-    record.isStopRequested = labeled.reduction.largestNote > 0
-    let steps = OptimizerSteps(configuration, position)
-    if record.labeledRows > 0 { try labeled.update(steps.rows, steps.dense) }
+    record.isStopRequested =
+      record.isStopRequested || numbers.isStopRequested(labeled.reduction.largestNote)
+    let isAccepted = try numbers.accepts(
+      labeled.reduction.largestNote, loss: 0, position, suspects: suspects(labeled))
+    guard isAccepted, numbers.canUpdateDense(labeled, steps) else {
+      try takeBack(decision)
+      return try numbers.skipped(record, position, suspects(labeled))
+    }
+    if record.labeledRows > 0 {
+      numbers.observe(try labeled.update(steps.rows, steps.dense), position)
+    }
     return record
   }
 
-  /// Computes `α d(g)` of the unlabeled rows: users' part here, items' part with the owners.
+  private func suspects(_ pass: BatchPass) -> [NonfiniteSearch.Suspect] {
+    [.scores(pass, pass.batch.logits), .gradients(pass)]
+  }
+
+  private var candidateSuspects: [NonfiniteSearch.Suspect] {
+    [.gradients(unlabeled)] + candidates.scores.map { .scores(labeled, $0) }
+  }
+
+  /// Computes `g`, the gradient of the unlabeled rows.
   ///
-  /// - Returns: The items' part of all owners; where rows are fetched, nothing.
-  private func virtualStep(
-    _ record: inout StepRecord, _ position: StepPosition
-  ) throws -> [KeyedRows] {
+  /// - Returns: Whether the step may go on.
+  private func findGradient(
+    _ record: inout StepRecord, _ position: StepPosition, isStopRequested: Bool
+  ) throws -> Bool {
     let batch = unlabeled.batch
     let parameters = try unlabeled.parameters()
     try unlabeled.forward(parameters)
@@ -124,17 +158,28 @@ package final class InverseGradientRule: UpdateRule {
     clock.lap(.forward)
     try unlabeled.backward(parameters)
     try clock.begin(.reduce)
+    unlabeled.reduction.note = numbers.note(isStopRequested: isStopRequested)
     try unlabeled.reduction.reduce()
     clock.lap(.reduce)
     record.unlabeledLoss = unlabeled.reduction.figure(0)
-    try requireFinite(record.unlabeledLoss, position)
-    try clock.begin(.update)
+    record.isStopRequested = numbers.isStopRequested(unlabeled.reduction.largestNote)
+    return try numbers.accepts(
+      unlabeled.reduction.largestNote, loss: record.unlabeledLoss, position,
+      suspects: suspects(unlabeled))
+  }
+
+  /// Turns `g` into `α d(g)`: users' part here, items' part with the owners.
+  ///
+  /// - Returns: Whether what this rank has of it is finite.
+  private func turnGradient() -> Bool {
     let (users, items) = (unlabeled.userSums, unlabeled.itemSums)
-    unsafe turn(users.rows, users.count * model.users.stride)
-    unsafe turn(items.rows, items.count * model.items.stride)
-    unsafe turn(unlabeled.reduction.sum, model.dense.stride)
+    let parts = unsafe (
+      turn(users.rows, users.count * model.users.stride),
+      turn(items.rows, items.count * model.items.stride),
+      turn(unlabeled.reduction.sum, model.dense.stride)
+    )
     clock.lap(.update)
-    return try unlabeled.spreadItemSums()
+    return parts.0 && parts.1 && parts.2
   }
 
   /// Scores the labeled rows at the three candidates.
@@ -156,18 +201,35 @@ package final class InverseGradientRule: UpdateRule {
     return parameters
   }
 
-  private func turn(_ gradients: UnsafeMutablePointer<Float>, _ count: Int) {
+  private func turn(_ gradients: UnsafeMutablePointer<Float>, _ count: Int) -> Bool {
     unsafe RowShift.turn(
       configuration.innerStep, rate: Float(configuration.innerRate), values: gradients,
       count: count)
   }
 
   /// Keeps the winning virtual step.
-  private func commit(_ decision: Decision) throws {
-    guard decision != .none else { return }
+  ///
+  /// - Returns: Whether what this rank has shifted is finite.
+  private func commit(_ decision: Decision, _ position: StepPosition) throws -> Bool {
+    guard decision != .none else { return true }
+    if let tables, copies != nil {
+      tables.save()
+    } else if let copies {
+      unlabeled.keepParameters(in: copies)
+    }
     try clock.begin(.update)
-    try unlabeled.shift(factor: decision.factor)
+    let isFinite = try unlabeled.shift(factor: decision.factor)
+    if copies == nil { numbers.observe(isFinite, position) }
     labeled.shiftFetched(factor: decision.factor)
+    try unlabeled.settle()
+    return isFinite
+  }
+
+  /// Undoes ``commit(_:_:)``, when all ranks have read what they needed.
+  private func takeBack(_ decision: Decision) throws {
+    guard decision != .none, let copies else { return }
+    if let tables { return tables.restore() }
+    try unlabeled.restoreParameters(from: copies)
     try unlabeled.settle()
   }
 }

@@ -9,12 +9,24 @@ extension Model {
   /// `user.factors` (U, F), `item.factors` (I, F), `user.bias` (U), `item.bias` (I), where rows have
   /// them, and the dense tensors of the backbone.
   package func parameterSlabs(rank: Int) -> [TensorSlab] {
-    let rows =
-      unsafe parts("user", users, users.weights.pointer, rows: userRows, of: userCount)
+    ownedRowParts.map(\.slab) + denseParameterParts.map { $0.slab(on: rank) }
+  }
+
+  /// The parameters of this rank; dense ones are on every rank. The same tensors in the same order
+  /// for every rank.
+  var ownedParameterParts: [TensorPart<Float>] { ownedRowParts + denseParameterParts }
+
+  /// The moments of the optimizer, likewise.
+  var ownedStateParts: [TensorPart<Float>] { rowStateParts() + denseStateParts() }
+
+  private var ownedRowParts: [TensorPart<Float>] {
+    unsafe parts("user", users, users.weights.pointer, rows: userRows, of: userCount)
       + parts(
         "item", items, items.row(items.owned.lowerBound), rows: items.owned, of: itemCount)
-    let dense = unsafe denseParts("", dense.weights.pointer)
-    return rows.map(\.slab) + dense.map { $0.slab(on: rank) }
+  }
+
+  private var denseParameterParts: [TensorPart<Float>] {
+    unsafe denseParts("", dense.weights.pointer)
   }
 
   /// The optimizer's state of this rank, named like the parameters with `.moment1` and `.moment2`;

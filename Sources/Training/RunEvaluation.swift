@@ -55,6 +55,8 @@ package final class RunEvaluation {
     }
     modelSHA256 = best.modelSHA256
     try model.readParameters(from: best.model)
+    try NonfiniteSearch(model: model, dataset: dataset, group: group)
+      .requireFiniteModel("\(best.path)/\(best.modelName)")
   }
 
   /// The metrics of a split, the same for every number of ranks.

@@ -50,7 +50,7 @@ package final class Scorer {
   ///   - split: The rows.
   ///   - cutoffs: The k of NDCG@k.
   /// - Returns: The metrics over all ranks.
-  /// - Throws: `Failure`; what the group throws.
+  /// - Throws: `Failure`: software when a score is not finite; what the group throws.
   package func evaluate(_ split: EvaluationSplit, cutoffs: [Int] = [10]) throws -> LabeledMetrics {
     let shards = try context.tree.shards(of: context.group.rank).map { try dataset.shard($0) }
     let columns = shards.map { split == .valid ? $0.valid : $0.test }
@@ -58,6 +58,7 @@ package final class Scorer {
     unsafe try score(
       columns.map { unsafe UserItemRows(users: $0.users, items: $0.items) }, for: split,
       into: unsafe scores.pointer)
+    try requireFinite(scores, of: columns)
     var start = 0
     let scored = zip(shards, columns).map { shard, columns in
       defer { start += columns.count }
@@ -69,6 +70,21 @@ package final class Scorer {
       try LabeledEvaluation.evaluate(
         scored, cutoffs: cutoffs, tree: context.tree, group: context.group)
     }
+  }
+
+  /// Refuses scores that have no order or no loss.
+  private func requireFinite(
+    _ scores: AlignedBuffer<Float>, of columns: [LabeledColumns]
+  ) throws {
+    var (unrankable, start) = (UInt32?.none, 0)
+    for column in columns {
+      let users = unsafe column.users
+      for row in 0..<users.count where unsafe !scores.pointer[start + row].isFinite {
+        unrankable = unsafe min(unrankable ?? .max, users[row])
+      }
+      start += users.count
+    }
+    try context.refuse(unrankable: unrankable, of: dataset, what: "a finite number")
   }
 
   /// Pairs to score: dense ids over the whole job, users of this rank.

@@ -7,19 +7,25 @@ package struct StepSchedule {
   private let main: any UpdateRule
   private let plain: any UpdateRule
   private let share: Double
+  /// What all rules tell of their numbers.
+  let numbers: NumericalGuard
 
   package init(
-    _ configuration: TrainingConfiguration, model: Model, source: any RowSource, context: JobContext
+    _ configuration: TrainingConfiguration, model: Model, source: any RowSource,
+    context: JobContext, numbers: NumericalGuard? = nil
   ) {
+    let numbers = numbers ?? NumericalGuard(configuration, model: model, context: context)
+    self.numbers = numbers
     func supervised(_ method: Method) -> SupervisedRule {
       SupervisedRule(
         method: method, configuration: configuration, model: model, source: source,
-        context: context)
+        context: context, numbers: numbers)
     }
     switch configuration.method {
     case .ig:
       main = InverseGradientRule(
-        configuration: configuration, model: model, source: source, context: context)
+        configuration: configuration, model: model, source: source, context: context,
+        numbers: numbers)
       share = configuration.innerShare
       plain = share < 1 ? supervised(.bce) : main
     case .bce, .negatives, .idl, .tce, .rce, .bpr:

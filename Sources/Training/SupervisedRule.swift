@@ -1,7 +1,6 @@
 import Backbones
 import Kernels
 import Sharding
-import Storage
 
 /// One optimizer step on the rows of a batch, by what they cost.
 ///
@@ -14,6 +13,7 @@ package final class SupervisedRule: UpdateRule {
   private let pass: BatchPass
   private let decay: RowDecay?
   private let clock: PhaseClock
+  private let numbers: NumericalGuard
 
   /// - Parameters:
   ///   - method: Of `configuration`, or `bce` for the plain steps of a schedule.
@@ -21,10 +21,12 @@ package final class SupervisedRule: UpdateRule {
   ///   - model: The parameters.
   ///   - source: Where rows come from.
   ///   - context: Ranks and shards.
+  ///   - numbers: Of the run; without it the rule has one of its own.
   package init(
     method: Method, configuration: TrainingConfiguration, model: Model, source: any RowSource,
-    context: JobContext
+    context: JobContext, numbers: NumericalGuard? = nil
   ) {
+    self.numbers = numbers ?? NumericalGuard(configuration, model: model, context: context)
     self.configuration = configuration
     self.source = source
     clock = context.clock
@@ -68,17 +70,29 @@ package final class SupervisedRule: UpdateRule {
     }
     clock.lap(.forward)
     try pass.backward(parameters)
-    pass.reduction.note = isStopRequested ? 1 : 0
+    let steps = OptimizerSteps(configuration, position)
+    pass.reduction.note = numbers.note(
+      isStopRequested: isStopRequested, isFinite: numbers.canUpdate(pass, steps))
     try clock.begin(.reduce)
     try pass.reduction.reduce()
     clock.lap(.reduce)
     record.labeledLoss = pass.loss(.labeled)
     record.unlabeledLoss = pass.loss(.unlabeled)
-    record.isStopRequested = pass.reduction.largestNote > 0
-    try requireFinite(record.labeledLoss + record.unlabeledLoss, position)
-    let steps = OptimizerSteps(configuration, position)
-    if record.lossTerms > 0 { try pass.update(steps.rows, steps.dense) }
+    record.isStopRequested = numbers.isStopRequested(pass.reduction.largestNote)
+    let isAccepted = try numbers.accepts(
+      pass.reduction.largestNote, loss: record.labeledLoss + record.unlabeledLoss, position,
+      suspects: suspects)
+    guard isAccepted, numbers.canUpdateDense(pass, steps) else {
+      return try numbers.skipped(record, position, suspects)
+    }
+    if record.lossTerms > 0 {
+      numbers.observe(try pass.update(steps.rows, steps.dense), position)
+    }
     return record
+  }
+
+  private var suspects: [NonfiniteSearch.Suspect] {
+    [.scores(pass, pass.batch.logits), .gradients(pass)]
   }
 }
 
@@ -95,15 +109,5 @@ struct OptimizerSteps {
     }
     rows = step(configuration.optimizer.row)
     dense = step(configuration.optimizer.dense)
-  }
-}
-
-/// Stops the run at a loss that is not a finite number, on every rank alike.
-func requireFinite(_ loss: Double, _ position: StepPosition) throws(Failure) {
-  guard loss.isFinite else {
-    throw .software(
-      "the loss is not a finite number in epoch \(position.epoch + 1), step "
-        + "\(position.step + 1); "
-        + "lower --rate or --inner-rate")
   }
 }

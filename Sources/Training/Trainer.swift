@@ -23,6 +23,8 @@ package final class Trainer {
     package var showsProgress = false
     /// Where the weights and moments of a row lie.
     package var placement = RowPlacement.bySize
+    /// Seconds between the tries to write what a process leaves at its end.
+    package var pauses: [Double] = [1, 2, 4]
     package var environment: RunDirectory.Environment
     package var log: Logger
 
@@ -83,6 +85,8 @@ package final class Trainer {
       configuration, dataset: dataset, context: context, backbone: backbone,
       placement: surroundings.placement)
     try initial?.join(into: model)
+    let numbers = NumericalGuard(configuration, model: model, dataset: dataset, context: context)
+    if initial != nil { try numbers.search.requireFiniteInitialModel(configuration) }
     loader =
       if let backbone = model.backbone as? any SequenceBackbone {
         try SequenceLoader(
@@ -95,8 +99,12 @@ package final class Trainer {
       configuration, model: model, dataset: dataset, context: context)
     store = CheckpointStore(directory: run.checkpointsPath, keep: configuration.keep)
     checkpoints = CheckpointWriter(
-      store: store, model: model, metadata: Self.metadata(of: configuration), group: group)
-    schedule = StepSchedule(configuration, model: model, source: loader, context: context)
+      store: store, model: model, metadata: Self.metadata(of: configuration), group: group,
+      policy: CheckpointWriter.Policy(
+        isRequired: configuration.checkpointRequired, pauses: surroundings.pauses,
+        warn: { if group.rank == 0 { log.warning("\($0)") } }))
+    schedule = StepSchedule(
+      configuration, model: model, source: loader, context: context, numbers: numbers)
     state = TrainingState(
       configuration, datasetFingerprint: dataset.fingerprint, hasValid: dataset.validRows > 0)
   }
@@ -106,7 +114,7 @@ package final class Trainer {
   /// - Returns: The result, the same on every rank.
   /// - Throws: `Failure`: interrupted after a requested stop, usage for a run directory that is
   ///   taken or was made with other options, data for damaged checkpoints or datasets, software
-  ///   for a loss that is not finite, `inputOutput`; what the group throws.
+  ///   for numbers that are not finite, `inputOutput`; what the group throws.
   package func train() throws -> TrainingResult {
     // However the run ends, what is being written comes to its end.
     defer { try? checkpoints.finish() }
@@ -122,7 +130,10 @@ package final class Trainer {
           rowsTotal: rowsTotal)
         let isDue =
           configuration.checkpointEvery > 0 && state.number % configuration.checkpointEvery == 0
-        if isStopping || (isDue && state.step < loader.stepCount) { try saveCheckpoint() }
+        let isRetrying = try checkpoints.isRetryDue(after: state.number)
+        if isStopping || ((isDue || isRetrying) && state.step < loader.stepCount) {
+          try saveCheckpoint(isLast: isStopping)
+        }
         if isStopping {
           bar.clear()
           try checkpoints.finish()
@@ -163,15 +174,19 @@ package final class Trainer {
       try run.write(surroundings.environment, to: run.environmentPath)
       try Files.remove(run.resultPath)
       try run.writeMetrics(state.history)
-      let events = try EventFile(
-        directory: run.eventsPath, time: surroundings.environment.started)
-      for record in state.history {
-        try events.append(record.scalars, step: record.step, time: record.time)
-      }
-      self.events = events
+      events = try makeEvents()
       logStart()
     }
     return nil
+  }
+
+  private func makeEvents() throws(Failure) -> EventFile {
+    let events = try EventFile(
+      directory: run.eventsPath, time: surroundings.environment.started)
+    for record in state.history {
+      try events.append(record.scalars, step: record.step, time: record.time)
+    }
+    return events
   }
 
   private func logStart() {
@@ -227,6 +242,7 @@ package final class Trainer {
     }
     try model.readParameters(from: checkpoint.model)
     try model.readState(from: optimizer)
+    try schedule.numbers.search.requireFiniteCheckpoint(checkpoint.path)
     state = loaded
     state.configuration = configuration
     if group.rank == 0 {
@@ -246,12 +262,18 @@ package final class Trainer {
     let record = try schedule.rule(for: state.number).step(
       position, isStopRequested: surroundings.isStopRequested())
     state.record(record)
+    if record.isSkipped {
+      let log = surroundings.log
+      try state.requireProgress(record) { if group.rank == 0 { log.warning("\($0)") } }
+    }
     state.seconds += (ContinuousClock.now - start) / .seconds(1)
     return record.isStopRequested
   }
 
   /// Evaluates, keeps the best model, writes a checkpoint and the records.
   private func finishEpoch() throws {
+    try schedule.numbers.settle()
+    try run.requirePresence(group)
     let epoch = state.epoch + 1
     let isDue = evaluator.isDue(epoch)
     clock.start()
@@ -265,26 +287,43 @@ package final class Trainer {
       labeledLoss: state.labeledRows > 0 ? state.labeledLoss / Double(state.labeledRows) : nil,
       unlabeledLoss: state.unlabeledRows > 0
         ? state.unlabeledLoss / Double(state.unlabeledRows) : nil,
-      decisions: state.epochDecisions, valid: valid?.reported, test: test?.reported,
+      decisions: state.epochDecisions, skippedSteps: state.epochSkippedSteps,
+      valid: valid?.reported, test: test?.reported,
       isBest: verdict.isBest, time: Date().timeIntervalSince1970,
       rowsPerSecond: state.rowsPerSecond)
     state.history.append(record)
     let isLast = verdict.shouldStop || epoch >= configuration.epochs
-    let isSaving = isLast || epoch % configuration.checkpointEpochs == 0
+    let isRetrying = try checkpoints.isRetryDue(after: state.number)
+    let isSaving = isLast || isRetrying || epoch % configuration.checkpointEpochs == 0
     state.beginNextEpoch()
     state.isFinished = verdict.shouldStop
     if isSaving {
-      try saveCheckpoint(best: verdict.isBest ? record : nil)
+      try saveCheckpoint(best: verdict.isBest ? record : nil, isLast: isLast)
     } else if verdict.isBest && dataset.validRows > 0 {
       // Without rows to choose by every epoch is the best so far: only those that are published.
       try stageBest(record)
     }
     guard group.rank == 0 else { return }
-    try run.writeMetrics(state.history)
-    try events?.append(record.scalars, step: record.step, time: record.time)
+    writeRecords(record)
     let line = record.line(
       of: configuration.epochs, rows: loader.rowCount, select: configuration.select)
     surroundings.log.info("\(line)")
+  }
+
+  /// Writes what people watch; where that fails, it is made whole after the next epoch.
+  private func writeRecords(_ record: EpochRecord) {
+    do {
+      try run.writeMetrics(state.history)
+      if let events {
+        try events.append(record.scalars, step: record.step, time: record.time)
+      } else {
+        events = try makeEvents()
+      }
+    } catch {
+      events = nil
+      surroundings.log.warning(
+        "records of epoch \(record.epoch) were not written: \(error); they follow after the next")
+    }
   }
 
   /// Rank 0 judges the epoch and tells the others.
@@ -308,16 +347,24 @@ package final class Trainer {
     return verdict
   }
 
-  /// - Parameter best: The epoch that has just become the best one.
-  /// - Throws: `Failure`, also of the checkpoint before; what the group throws.
-  private func saveCheckpoint(best: EpochRecord? = nil) throws {
+  /// - Parameters:
+  ///   - best: The epoch that has just become the best one.
+  ///   - isLast: Whether this process writes none after it.
+  /// - Throws: `Failure`; what the group throws.
+  private func saveCheckpoint(best: EpochRecord? = nil, isLast: Bool = false) throws {
+    try schedule.numbers.settle()
+    try run.requirePresence(group)
     clock.start()
     try clock.begin(.checkpoint)
     defer { clock.lap(.checkpoint) }
     state.phases += clock.take()
-    try checkpoints.save(
-      step: state.number, state: try RunDirectory.encode(state, pretty: true),
-      best: try best.map { try RunDirectory.encode($0, pretty: true) })
+    let content = try RunDirectory.encode(state, pretty: true)
+    let best = try best.map { try RunDirectory.encode($0, pretty: true) }
+    if isLast {
+      try checkpoints.saveAtEnd(step: state.number, state: content, best: best)
+    } else {
+      try checkpoints.save(step: state.number, state: content, best: best)
+    }
   }
 
   private func stageBest(_ record: EpochRecord?) throws {
@@ -343,15 +390,18 @@ package final class Trainer {
         surroundings.log.warning(
           "no epoch has a finite \(configuration.select.rawValue): keeping the last model")
       }
-      try stageBest(state.history.last)
-      try checkpoints.publishBest()
+      try checkpoints.publishAtEnd(
+        step: state.number, state: try RunDirectory.encode(state.history.last, pretty: true))
     }
     let log = surroundings.log
     clock.start()
     try clock.begin(.checkpoint)
     try checkpoints.finish()
     guard let best = try store.openBest(group: group, warn: { log.warning("\($0)") }) else {
-      throw Failure.data("\(store.directory)/best is missing or damaged; resume the run")
+      let step = state.best.epoch.map { state.history[$0 - 1].step } ?? state.number
+      throw Failure.data(
+        "\(store.directory)/best is missing or damaged; to train it again, remove the checkpoints of "
+          + "step \(step) and later, and resume the run")
     }
     try model.readParameters(from: best.model)
     clock.lap(.checkpoint)
@@ -373,10 +423,15 @@ package final class Trainer {
       seed: configuration.seed, ranks: group.size, bestEpoch: bestEpoch,
       epochs: state.history.count, steps: state.number, rowsPerSecond: state.rowsPerSecond,
       seconds: state.seconds, phases: state.phases, valid: valid, test: test,
-      decisions: state.decisions,
+      decisions: state.decisions, skippedSteps: state.skippedSteps,
       modelSHA256: best.modelSHA256, datasetFingerprint: dataset.fingerprint,
       version: surroundings.environment.version)
-    if group.rank == 0 { try run.write(result, to: run.resultPath) }
+    if group.rank == 0 {
+      try run.writeResult(result, pauses: surroundings.pauses) { log.warning("\($0)") }
+      if let skipped = state.skippedSteps {
+        log.warning("\(skipped) of \(state.number) steps were left out: see --on-nonfinite")
+      }
+    }
     // Nobody leaves before the result stands, so that a job that ended well has one.
     try group.barrier()
     return result

@@ -165,7 +165,20 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// Epochs between checkpoints; the end of a run always writes one.
   package var checkpointEpochs = 1
   package var keep = 3
+  /// Whether a run ends when a checkpoint on the way cannot be written.
+  package var checkpointRequired = false
+  package var onNonfinite = NonfiniteReaction.stop
   package var seed: UInt64 = 1
+
+  /// Keys of `configuration.json`; see ``init(from:)`` about those that came later.
+  enum CodingKeys: String, CodingKey {
+    case method, backbone, factors, biases, layers, dropout, neighbours, walks, walkLength, blocks
+    case heads, sequenceLength, initializeFrom, initialModels, batch, epochs, patience, select
+    case selectProtocol, evaluateEvery, reportTest, lists, optimizer, rate, weightDecay
+    case unlabeledPerLabeled, unlabeledWeight, unlabeledSource, innerRate, innerStep, innerShare
+    case dropRate, dropSteps, reweightPower, rowDecay, outputWeights, initialDeviation, tables
+    case reduction, checkpointEvery, checkpointEpochs, keep, checkpointRequired, onNonfinite, seed
+  }
 
   package init() {}
 
@@ -221,6 +234,16 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     try require(
       initialDeviation > 0 && initialDeviation.isFinite, "initial-deviation", initialDeviation,
       "a positive number")
+    let single = [
+      ("rate", rate), ("weight-decay", weightDecay), ("unlabeled-weight", unlabeledWeight),
+      ("inner-rate", innerRate), ("reweight-power", reweightPower), ("row-decay", rowDecay),
+      ("initial-deviation", initialDeviation),
+    ]
+    for (option, value) in single {
+      try require(
+        Float(value).isFinite, option, value,
+        "at most 3.4e+38, the largest number of single precision")
+    }
     try require(checkpointEvery >= 0, "checkpoint-every", checkpointEvery, "at least 0")
     try require(checkpointEpochs >= 1, "checkpoint-epochs", checkpointEpochs, "at least 1")
     try require(keep >= 1, "keep", keep, "at least 1")

@@ -82,6 +82,8 @@ package struct EpochRecord: Codable, Equatable, Sendable {
   /// Mean over unlabeled rows; `nil` for methods without.
   package var unlabeledLoss: Double?
   package var decisions: DecisionCounts
+  /// Steps of the epoch that were left out; `nil` for none.
+  package var skippedSteps: Int?
   /// `nil` when the epoch was not evaluated or the dataset has no valid rows.
   package var valid: ReportedMetrics?
   /// `nil` unless it was asked for; decides nothing.
@@ -97,6 +99,7 @@ package struct EpochRecord: Codable, Equatable, Sendable {
     case labeledLoss = "labeled_loss"
     case unlabeledLoss = "unlabeled_loss"
     case isBest = "is_best"
+    case skippedSteps = "skipped_steps"
     case rowsPerSecond = "rows_per_second"
   }
 }
@@ -116,6 +119,8 @@ package struct TrainingResult: Codable, Equatable, Sendable {
   package var valid: ReportedMetrics
   package var test: ReportedMetrics
   package var decisions: DecisionCounts
+  /// Steps of the run that were left out; `nil` for none.
+  package var skippedSteps: Int?
   package var modelSHA256: String
   package var datasetFingerprint: String
   package var version: String
@@ -125,6 +130,7 @@ package struct TrainingResult: Codable, Equatable, Sendable {
     case version
     case bestEpoch = "best_epoch"
     case rowsPerSecond = "rows_per_second"
+    case skippedSteps = "skipped_steps"
     case modelSHA256 = "model_sha256"
     case datasetFingerprint = "dataset_fingerprint"
   }
@@ -151,6 +157,11 @@ package struct TrainingState: Codable, Equatable, Sendable {
   package var epochDecisions = DecisionCounts()
   /// Over the whole run.
   package var decisions = DecisionCounts()
+  /// Steps that were left out because a number was not finite: of the whole run, of the current
+  /// epoch, and in a row up to now; `nil` for none.
+  package var skippedSteps: Int?
+  package var epochSkippedSteps: Int?
+  package var skippedInARow: Int?
   /// Of the whole run, evaluation left out.
   package var seconds = 0.0
   /// Of rank 0 over the whole run.
@@ -182,6 +193,13 @@ package struct TrainingState: Codable, Equatable, Sendable {
 
   /// Adds up what a step did.
   package mutating func record(_ record: StepRecord) {
+    if record.isSkipped {
+      skippedSteps = (skippedSteps ?? 0) + 1
+      epochSkippedSteps = (epochSkippedSteps ?? 0) + 1
+      skippedInARow = (skippedInARow ?? 0) + 1
+    } else {
+      skippedInARow = nil
+    }
     labeledLoss += record.labeledLoss
     labeledRows += record.lossTerms
     unlabeledLoss += record.unlabeledLoss
@@ -202,6 +220,7 @@ package struct TrainingState: Codable, Equatable, Sendable {
     unlabeledLoss = 0
     unlabeledRows = 0
     epochDecisions = DecisionCounts()
+    epochSkippedSteps = nil
   }
 
   package var rowsPerSecond: Double { seconds > 0 ? Double(rowsDone) / seconds : 0 }

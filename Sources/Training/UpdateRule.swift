@@ -17,6 +17,11 @@ package struct StepRecord {
   package var decision: Decision?
   /// Whether some rank was asked to stop.
   package var isStopRequested = false
+  /// Whether the step was left out because a number was not finite: it changed nothing, and counts
+  /// in no sum.
+  package var isSkipped = false
+  /// Why, for the first of a run.
+  package var reason: String?
 
   package init() {}
 
@@ -80,7 +85,7 @@ package protocol UpdateRule: AnyObject {
   ///   - position: The step.
   ///   - isStopRequested: Whether this rank was asked to stop; the record tells about all.
   /// - Returns: What the step did, the same on every rank.
-  /// - Throws: What an exchange throws, and `Failure` of kind software for a loss that is not a
-  ///   finite number.
+  /// - Throws: What an exchange throws, and `Failure` of kind software for numbers that are not
+  ///   finite, of this step or, before it changes anything, of the last one.
   func step(_ position: StepPosition, isStopRequested: Bool) throws -> StepRecord
 }

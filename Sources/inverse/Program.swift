@@ -15,6 +15,7 @@ enum Program {
     }
     // A file that may not grow any more is an error of writing it, not the end of the process.
     signal(SIGXFSZ, SIG_IGN)
+    MappedFile.reportFaults()
     var configuration: ConfigurationFile?
     do {
       let arguments = Array(CommandLine.arguments.dropFirst())

@@ -67,6 +67,37 @@ import Testing
     }
   }
 
+  /// The best model is what is evaluated and what other runs start from; the one before it serves
+  /// only where its replacement was cut short.
+  @Test(arguments: ["model.safetensors", "state.json", "manifest.json"])
+  func everyAlteredByteOfTheBestModelIsNoticed(file: String) throws {
+    try withStore { store, _ in
+      try store.saveToyBest(10)
+      try FileManager.default.copyItem(
+        atPath: "\(store.directory)/best", toPath: "\(store.directory)/.best.old")
+      try store.saveToyBestKeepingOld(20)
+      let path = "\(store.directory)/best/\(file)"
+      let valid = try Files.read(path)
+      for place in valid.indices {
+        var bytes = valid
+        bytes[place] ^= 1 << UInt8(place % 8)
+        try overwrite(path, bytes)
+        #expect(try store.best()?.step == 10, "byte \(place)")
+        try overwrite(path, Array(valid.prefix(place)))
+        #expect(try store.best()?.step == 10, "\(place) bytes")
+      }
+      try Files.remove("\(store.directory)/.best.old")
+      for place in valid.indices {
+        var bytes = valid
+        bytes[place] ^= 0xFF
+        try overwrite(path, bytes)
+        #expect(try store.best() == nil, "byte \(place)")
+      }
+      try overwrite(path, valid)
+      #expect(try store.best()?.salt() == 20)
+    }
+  }
+
   /// Written without waiting for the disk: these tests rewrite files thousands of times.
   private func overwrite(_ path: String, _ bytes: [UInt8]) throws {
     try Data(bytes).write(to: URL(fileURLWithPath: path))

@@ -2,6 +2,7 @@ import Checkpoints
 import Fabric
 import Foundation
 import Storage
+import Synchronization
 import Testing
 
 /// One rank fails: all throw together, nothing is lost, and the job can go on.
@@ -88,6 +89,52 @@ import Testing
         try Files.names(in: original.directory) == [
           "best", "latest", "step-000000000010", "step-000000000020",
         ])
+    }
+  }
+
+  /// A checkpoint that publishes a best model fails at each of its stages: neither the best model
+  /// is ahead of the checkpoints (but between two renames), nor is the staged one lost.
+  @Test(arguments: [1, 3]) func aBestModelIsPublishedWithItsCheckpointOrLater(ranks: Int) throws {
+    let count = 2 * SaveStage.allCases.count - 2
+    for stop in 0..<count {
+      try withStore { original in
+        var store = original
+        let reached = Mutex(0)
+        store.onStage = { stage in
+          let place = reached.withLock { count in
+            defer { count += 1 }
+            return count
+          }
+          if place == stop { throw Failure(.inputOutput, "stopped at \(place), \(stage)") }
+        }
+        let failing = store
+        let failures = try onRanks(ranks) { group in
+          let staged = try original.stageToyBest(20, group: group)
+          var first: Failure?
+          do {
+            try failing.saveToy(20, publishing: staged, group: group)
+          } catch let failure as Failure {
+            first = failure
+          }
+          let newest = group.rank == 0 ? try original.newest().checkpoint?.step : 20
+          let best = group.rank == 0 ? try original.best()?.step : 20
+          if newest == 10, best == 20, let first, !first.message.contains("renamed"),
+            !first.message.contains("oldRemoved")
+          {
+            throw Failure(.software, "the best model ran ahead: \(first)")
+          }
+          if newest == 20, best != 20 { throw Failure(.software, "the best model is behind") }
+          try group.barrier()
+          try original.saveToy(20, publishing: staged, group: group)
+        }
+        #expect(failures.allSatisfy { $0 == nil }, "\(stop): \(failures)")
+        #expect(try original.newest().checkpoint?.salt() == 20)
+        #expect(try original.best()?.salt() == 20)
+        #expect(
+          try Files.names(in: original.directory) == [
+            "best", "latest", "step-000000000010", "step-000000000020",
+          ])
+      }
     }
   }
 

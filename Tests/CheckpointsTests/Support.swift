@@ -88,7 +88,8 @@ extension CheckpointStore {
   /// Saves a toy model whose salt is its step unless said otherwise.
   @discardableResult
   func saveToy(
-    _ step: Int, salt: Int? = nil, group: any ProcessGroup = SoloGroup()
+    _ step: Int, salt: Int? = nil, publishing staged: StagedBest? = nil,
+    group: any ProcessGroup = SoloGroup()
   ) throws -> SavedCheckpoint {
     let salt = salt ?? step
     let tensors = ToyTensors(group, salt: salt)
@@ -97,13 +98,21 @@ extension CheckpointStore {
     return try withExtendedLifetime(tensors) {
       try save(
         step: step, model: tensors.model, optimizer: tensors.optimizer, state: state,
-        metadata: ["backbone": "gmf"], group: group)
+        metadata: ["backbone": "gmf"], publishing: staged, group: group)
     }
   }
 
   @discardableResult
   func saveToyBest(_ step: Int, group: any ProcessGroup = SoloGroup()) throws -> SavedCheckpoint {
     try publish(try stageToyBest(step, group: group), group: group)
+  }
+
+  /// Saves the best model as if a process had died before it removed the one before.
+  func saveToyBestKeepingOld(_ step: Int) throws {
+    let old = "\(directory)/.best.old"
+    try Files.rename(old, to: "\(directory)/aside")
+    try saveToyBest(step)
+    try Files.rename("\(directory)/aside", to: old)
   }
 
   func stageToyBest(_ step: Int, group: any ProcessGroup = SoloGroup()) throws -> StagedBest {

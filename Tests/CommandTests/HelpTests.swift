@@ -57,7 +57,7 @@ struct Help {
         "unlabeled-weight", "unlabeled-source", "inner-rate", "inner-step", "inner-share",
         "drop-rate", "drop-steps", "reweight-power", "output-weights", "initial-deviation",
         "tables", "reduction", "checkpoint-every", "checkpoint-epochs", "keep", "seed", "resume",
-        "stall-timeout",
+        "stall-timeout", "checkpoint-required", "on-nonfinite",
       ]
     ),
     (

@@ -58,11 +58,17 @@ extension RankSuites {
       try Workspace.with(shards: 4) { workspace in
         let target = workspace.target("run")
         // The model has (300 + 200) × 32 × 4 bytes = 62.5 KiB.
+        // On the way a warning, at the end, after some tries, an error.
         let outcome = try Self.runLimited(to: 40, workspace.training("run"), ranks: ranks)
+        #expect(outcome.standardError.contains(" warning: the checkpoint after step "))
         #expect(outcome.status == Failure.Kind.inputOutput.rawValue, "\(outcome.standardError)")
         #expect(outcome.errors.count == 1, "\(outcome.standardError)")
         #expect(outcome.errors.first?.contains("model.safetensors") == true)
         #expect(try names(in: target.checkpoints).isEmpty)
+        let required = try Self.runLimited(
+          to: 40, workspace.training("required", ["--checkpoint-required"]), ranks: ranks)
+        #expect(required.status == Failure.Kind.inputOutput.rawValue, "\(required.standardError)")
+        #expect(!required.standardError.contains(" warning: "))
         try run(workspace.training("run", ["--resume"])).success()
         try run(workspace.training("whole")).success()
         #expect(try target.identity == workspace.target("whole").identity)

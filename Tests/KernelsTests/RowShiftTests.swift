@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct RowShiftTests {
   static let gradient: [Float] = [
-    0.5, -0.25, 0, -0.0, 1e-30, -1e-30, .infinity, 3, .leastNonzeroMagnitude, -7, 0, 1, 2, -2, 0.1,
+    0.5, -0.25, 0, -0.0, 1e-30, -1e-30, .greatestFiniteMagnitude, 3, .leastNonzeroMagnitude, -7, 0,
+    1, 2, -2, 0.1,
     -0.1,
   ]
 

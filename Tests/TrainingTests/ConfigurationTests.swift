@@ -43,7 +43,14 @@ import Training
     Mistake("--checkpoint-every -1: must be at least 0") { $0.checkpointEvery = -1 },
     Mistake("--checkpoint-epochs 0: must be at least 1") { $0.checkpointEpochs = 0 },
     Mistake("--keep 0: must be at least 1") { $0.keep = 0 },
+    Mistake("--rate 1e+39: \(singleRule)") { $0.rate = 1e39 },
+    Mistake("--weight-decay 1e+300: \(singleRule)") { $0.weightDecay = 1e300 },
+    Mistake("--inner-rate 1e+39: \(singleRule)") { $0.innerRate = 1e39 },
+    Mistake("--row-decay 1e+39: \(singleRule)") { $0.rowDecay = 1e39 },
+    Mistake("--initial-deviation 1e+39: \(singleRule)") { $0.initialDeviation = 1e39 },
   ]
+
+  static let singleRule = "must be at most 3.4e+38, the largest number of single precision"
 
   static let backboneMistakes = [
     Mistake("--layers 3: the backbone gmf has no layers") { $0.layers = 3 },
@@ -166,7 +173,10 @@ import Training
     let options = keys.map { key in
       key.map { $0.isUppercase ? "-\($0.lowercased())" : "\($0)" }.joined()
     }
-    let free = ["epochs", "patience", "tables", "checkpoint-every", "checkpoint-epochs", "keep"]
+    let free = [
+      "epochs", "patience", "tables", "checkpoint-every", "checkpoint-epochs", "keep",
+      "checkpoint-required", "on-nonfinite",
+    ]
     // Options that are not set are not written, but count: none is a value too.
     let unset = [
       "layers", "dropout", "initial-deviation", "neighbours", "walks", "walk-length", "blocks",

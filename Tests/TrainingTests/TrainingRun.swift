@@ -5,6 +5,7 @@ import Interactions
 import Logging
 import Sharding
 import Storage
+import Synchronization
 import Testing
 import Training
 
@@ -17,6 +18,10 @@ struct TrainingRun: Sendable {
   var backbone: (@Sendable () -> any Backbone)?
   /// Where the weights and moments of a row lie.
   var rows = RowPlacement.bySize
+  /// Seconds between the tries to write what a run leaves at its end.
+  var pauses: [Double] = []
+  /// Where warnings go.
+  var warnings: Warnings?
 
   init(
     _ configuration: TrainingConfiguration, _ dataset: Dataset, _ path: String,
@@ -39,9 +44,12 @@ struct TrainingRun: Sendable {
       environment: RunDirectory.Environment(
         version: "test", ranks: group.size, hosts: [], processor: "", mpi: "",
         tables: configuration.tables.rawValue, command: [], started: 1),
-      log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+      log: Logger(label: "test") { [warnings] _ in
+        warnings.map { $0 as any LogHandler } ?? SwiftLogNoOpLogHandler()
+      })
     surroundings.isResuming = isResuming
     surroundings.placement = rows
+    surroundings.pauses = pauses
     // Only the last rank is asked to stop; all must hear of it.
     let isAsked = group.rank == group.size - 1
     let calls = Counter()
@@ -83,6 +91,24 @@ struct TrainingRun: Sendable {
     let results = try run.train(ranks: ranks, ranksPerMachine: placement.ranksPerMachine)
     return try Outcome(run, result: results[0], others: results)
   }
+}
+
+/// Keeps the warnings of a run.
+struct Warnings: LogHandler {
+  private final class Lines: Sendable { let all = Mutex<[String]>([]) }
+
+  var metadata = Logger.Metadata()
+  var logLevel = Logger.Level.warning
+  private let kept = Lines()
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) { kept.all.withLock { $0.append("\(event.message)") } }
+
+  var lines: [String] { kept.all.withLock { $0 } }
 }
 
 /// Where item rows are, and how they travel.

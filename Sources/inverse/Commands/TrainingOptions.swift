@@ -14,6 +14,7 @@ extension SelectionProtocol: ExpressibleByArgument {}
 extension TestReport: ExpressibleByArgument {}
 extension RowShift.Direction: ExpressibleByArgument {}
 extension OutputWeights: ExpressibleByArgument {}
+extension NonfiniteReaction: ExpressibleByArgument {}
 
 /// The options that decide a model.
 struct TrainingOptions: ParsableArguments {
@@ -163,6 +164,16 @@ struct TrainingOptions: ParsableArguments {
   var checkpointEpochs = standard.checkpointEpochs
   @Option(help: ArgumentHelp("Checkpoints to keep, beside the best model.", valueName: "n"))
   var keep = standard.keep
+  @Flag(
+    help: ArgumentHelp(
+      "End the run when a checkpoint on the way cannot be written, in place of a warning and "
+        + "another try later."))
+  var checkpointRequired = false
+  @Option(
+    help: ArgumentHelp(
+      "What to do about numbers that are not finite: stop, or leave the step out and go on "
+        + "(skip-step), which gives up after \(NumericalGuard.mostSkipped) steps in a row."))
+  var onNonfinite = standard.onNonfinite
   @Option(help: ArgumentHelp("Seed of everything random.", valueName: "n"))
   var seed = standard.seed
 
@@ -213,6 +224,8 @@ struct TrainingOptions: ParsableArguments {
     resolved.checkpointEvery = checkpointEvery
     resolved.checkpointEpochs = checkpointEpochs
     resolved.keep = keep
+    resolved.checkpointRequired = checkpointRequired
+    resolved.onNonfinite = onNonfinite
     resolved.seed = seed
     return resolved
   }
