@@ -107,7 +107,7 @@ import Testing
         func commit() -> Bool {
           unsafe RowShift.commit(
             factor: factor, index: index.pointer, count: 1, shifts: shifts.pointer,
-            weights: weights.pointer, offset: 5, stride: 16)
+            weights: weights.pointer, offset: 5, spacing: 16, stride: 16)
         }
         #expect(commit())
         unsafe shifts.pointer[place] = 2e38
