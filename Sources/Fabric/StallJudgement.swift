@@ -34,7 +34,8 @@ package enum StallJudgement: Equatable, Sendable {
 
   /// Seconds without a report that make a rank silent: six reports.
   package static let silentAfter = 3.0
-  /// Seconds more that a rank gets which has failed and is about to end the job itself.
+  /// Seconds more while a rank that has failed, or the launcher of one that is gone, is about to end
+  /// the job itself.
   static let failingGrace = 10.0
   /// Seconds of standing still after which what a rank reports of its calls is complete.
   static let restAfter = 0.4
@@ -48,7 +49,7 @@ package enum StallJudgement: Equatable, Sendable {
   ///   as nobody has waited for them longer than `timeout`.
   package static func judge(_ ranks: [RankObservation], timeout: Double) -> StallJudgement? {
     if let mismatch = mismatch(ranks) { return .mismatch(mismatch) }
-    let isFailing = ranks.contains { $0.report?.state == .failing }
+    let isFailing = ranks.contains { $0.report?.state == .failing || $0.isLost }
     let limit = timeout + (isFailing ? failingGrace : 0)
     let waiting = ranks.filter { rank in
       guard let report = rank.report, rank.isHeard, report.state == .running else { return false }
@@ -105,9 +106,10 @@ package enum StallJudgement: Equatable, Sendable {
     let place = calls == 0 ? report.place : "\(report.place), after \(report.callText)"
     if rank.isLost { return "\(rank.name) is gone, last seen in \(place)" }
     if !rank.isHeard { return "\(rank.name) is silent, last seen in \(place)" }
+    let seconds = Int(report.age + rank.silence)
     guard !report.isInside else {
-      return "\(rank.name) is in \(report.callText), \(report.place), for \(Int(report.age)) s"
+      return "\(rank.name) is in \(report.callText), \(report.place), for \(seconds) s"
     }
-    return "\(rank.name) has been in \(place) for \(Int(report.age)) s"
+    return "\(rank.name) has been in \(place) for \(seconds) s"
   }
 }

@@ -25,6 +25,7 @@ final class Watchdog: @unchecked Sendable {
   static let tick = 0.5
   /// Seconds until ranks at rest have been compared: two looks, a message, and another look.
   static let timeToCompare = 4 * tick
+  private static let reticenceAfterStop = 10.0
 
   let rank: Int
   let watch: StallWatch
@@ -40,6 +41,8 @@ final class Watchdog: @unchecked Sendable {
   private var own: RankReport
   private var moves = -1
   private var lastLook = ContinuousClock.now
+  /// Seconds for which this watchdog only listens, after its process was stopped.
+  private var reticence = 0.0
 
   init(
     rank: Int, _ watch: StallWatch, _ invitation: Invitation, position: RankPosition,
@@ -104,14 +107,20 @@ final class Watchdog: @unchecked Sendable {
         + "a rank that hangs may not be noticed")
   }
 
+  /// Whether what is known of others is fresh enough to judge them.
+  var mayJudge: Bool { reticence <= 0 }
+
   /// Looks at the own rank.
   ///
   /// - Returns: The seconds since the last look. A process that was stopped in between, perhaps
   ///   with all others, has waited for nobody: then two ticks.
   private func look() -> Double {
     let now = ContinuousClock.now
-    let elapsed = min((now - lastLook) / .seconds(1), 2 * Self.tick)
+    let gap = (now - lastLook) / .seconds(1)
+    let elapsed = min(gap, 2 * Self.tick)
     lastLook = now
+    // A launcher that ends a job wakes stopped processes first: they know nothing of it yet.
+    reticence = gap > StallJudgement.silentAfter ? Self.reticenceAfterStop : reticence - elapsed
     let moves = calls.moves &+ position.moves
     var report = RankReport(
       rank: rank, state: isFailing.load(ordering: .relaxed) ? .failing : .running)
@@ -120,8 +129,11 @@ final class Watchdog: @unchecked Sendable {
     report.step = position.step
     report.isInside = calls.isInside
     report.calls = calls.recent(RankReport.callCount)
-    // What moved while it was read may be half old: only a second look finds it at rest.
-    report.age = moves == self.moves ? own.age + elapsed : 0
+    // What moved while it was read may be half old: it is at rest only if nothing did, from the
+    // last look until now.
+    atomicMemoryFence(ordering: .acquiring)
+    let isResting = moves == self.moves && moves == calls.moves &+ position.moves
+    report.age = isResting ? own.age + elapsed : 0
     self.moves = moves
     own = report
     return elapsed

@@ -23,7 +23,9 @@ final class WatchdogCentre: WatchdogStar, @unchecked Sendable {
     ranks[0].report = own
     meetStrangers(elapsed, token: watchdog.invitation.token)
     for rank in links.indices.dropFirst() { hear(rank, elapsed, watchdog.invitation.token) }
-    if let judgement = StallJudgement.judge(ranks, timeout: watchdog.watch.timeout) {
+    if watchdog.mayJudge,
+      let judgement = StallJudgement.judge(ranks, timeout: watchdog.watch.timeout)
+    {
       // Where no launcher ends the rest, this does.
       var end = own
       (end.state, end.code) = (.end, watchdog.message(judgement).code)
@@ -120,7 +122,7 @@ final class WatchdogRay: WatchdogStar, @unchecked Sendable {
 
   /// Judges the first rank, unless that can do so itself.
   private func judge(_ own: RankReport, _ watchdog: Watchdog) {
-    guard !first.isHeard else { return }
+    guard !first.isHeard, watchdog.mayJudge else { return }
     var mine = RankObservation(rank: own.rank, host: watchdog.invitation.hosts[own.rank])
     mine.report = own
     // One rank is to speak for all; the others only make sure.

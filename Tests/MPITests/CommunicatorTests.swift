@@ -77,7 +77,7 @@ let rankChecks = RankLauncher.executable("RankChecks")
     try withTemporaryDirectory { directory in
       let outcome = try runProcess(rankChecks, ["behaviour", directory])
       #expect(outcome.status == 0, "\(outcome.standardError)")
-      #expect(outcome.standardOutput == "all held\n")
+      #expect(outcome.standardOutput == "splits \nall held\n")
     }
   }
 
