@@ -73,7 +73,7 @@ struct CheckpointContent: Sendable {
         step: step, model: model, optimizer: optimizer, state: state, metadata: metadata,
         publishing: staged, group: group)
       return CheckpointOutcome(failure: nil, best: nil)
-    } catch let failure as Failure {
+    } catch let failure as Failure where failure.isOfDisk {
       return CheckpointOutcome(failure: failure, best: pending)
     }
   }
@@ -106,4 +106,10 @@ final class BackgroundWork<Value: Sendable>: Sendable {
     }
     return try result.get()
   }
+}
+
+extension Failure {
+  /// Whether it came to all ranks alike, from the disk, so that all may try again. Whatever else goes
+  /// wrong goes wrong on one of them, and the others must not be left waiting.
+  var isOfDisk: Bool { kind == .inputOutput }
 }

@@ -82,7 +82,7 @@ final class CheckpointWriter {
         try store.stageBest(
           step: step, model: model.parameterSlabs(rank: group.rank), state: state,
           metadata: metadata, group: group))
-    } catch let failure as Failure {
+    } catch let failure as Failure where failure.isOfDisk {
       hold(state, step)
       try note(failure, step)
     }
@@ -168,7 +168,7 @@ final class CheckpointWriter {
           step: step, model: parameters, state: state, metadata: metadata, group: group)
         _ = try store.publish(staged, group: group)
         return nil
-      } catch let failure as Failure {
+      } catch let failure as Failure where failure.isOfDisk {
         return failure
       }
     }
