@@ -20,7 +20,10 @@ import Training
     let (place, aside) = (run.directory.checkpointsPath, "\(run.path)/aside")
     return Disk {
       if Files.exists(place) { try Files.rename(place, to: aside) }
-      try Data([1]).write(to: URL(fileURLWithPath: place))
+      // A save that is on its way may make the directory again in between.
+      while (try? Data([1]).write(to: URL(fileURLWithPath: place))) == nil {
+        try? Files.remove(place)
+      }
     } repair: {
       try Files.remove(place)
       if Files.exists(aside) { try Files.rename(aside, to: place) }

@@ -287,4 +287,38 @@ import Training
     let ends = try train(run, fault, ranks: 2, isResuming: true)
     #expect(ends.allSatisfy { $0.steps == 60 && $0.failure?.kind == .software })
   }
+
+  /// Real overflow in every backbone: the same steps are left out for every number of ranks, and
+  /// leave the same bytes, until the evaluation refuses the scores.
+  @Test(arguments: BackboneName.allCases, [Method.ig, .bce])
+  func everyBackboneLeavesTheSameStepsOut(backbone: BackboneName, method: Method) throws {
+    let directory = try TemporaryDirectory()
+    let dataset = try ToyLog.uneven().prepare(in: directory, sequences: backbone == .sasrec)
+    var configuration = TrainingConfiguration.small(backbone, method)
+    configuration.onNonfinite = .skipStep
+    configuration.checkpointEvery = 1
+    configuration.keep = 99
+    configuration.rate = 1e25
+    configuration.innerRate = 1e20
+    configuration.epochs = 1
+    var alone: (ends: Set<String>, models: [[UInt8]])?
+    for (ranks, placement) in Self.groups {
+      var run = TrainingRun(
+        configuration, dataset, "\(directory.path)/\(ranks)-\(placement)")
+      run.configuration.tables = placement.tables
+      let ends = try LocalGroup.run(
+        ranks: ranks, ranksPerMachine: placement.ranksPerMachine
+      ) { [run] group in failure { _ = try run.train(on: group) }?.message ?? "finished" }
+      let root = run.directory.checkpointsPath
+      let models = try Files.names(in: root).filter { $0.hasPrefix("step-") }.map {
+        try Files.read("\(root)/\($0)/model.safetensors")
+          + Files.read("\(root)/\($0)/optimizer.safetensors")
+      }
+      let pairs = zip(models, models.dropFirst())
+      #expect(pairs.contains { $0 == $1 }, "\(ends)")
+      #expect(Set(ends).count == 1, "\(ends)")
+      alone = alone ?? (Set(ends), models)
+      #expect(alone?.ends == Set(ends) && alone?.models == models, "\(ranks) \(placement)")
+    }
+  }
 }
