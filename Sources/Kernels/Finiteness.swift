@@ -31,15 +31,3 @@ struct Finiteness {
   @inline(__always)
   var isFinite: Bool { all == Self.zero }
 }
-
-/// Whether all of `count` numbers, a multiple of 8, are finite.
-///
-/// - Complexity: O(count); no allocation.
-package func areFinite(_ values: UnsafePointer<Float>, count: Int) -> Bool {
-  var finiteness = Finiteness()
-  for column in stride(from: 0, to: count, by: 8) {
-    unsafe finiteness.note(load8(values + column))
-    finiteness.endRow()
-  }
-  return finiteness.isFinite
-}

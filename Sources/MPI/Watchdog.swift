@@ -100,11 +100,11 @@ final class Watchdog: @unchecked Sendable {
     }
   }
 
-  /// Says once that this rank is not watched.
+  /// Says once that this rank hears nothing of the others.
   func warn(_ reason: String) {
     writeToStandardError(
       line: "\(watch.warningPrefix)rank \(rank) on \(invitation.hosts[rank]): \(reason): "
-        + "a rank that hangs may not be noticed")
+        + "of ranks that hang it notices only those it waits for itself")
   }
 
   /// Whether what is known of others is fresh enough to judge them.

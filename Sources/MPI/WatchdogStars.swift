@@ -88,6 +88,8 @@ final class WatchdogRay: WatchdogStar, @unchecked Sendable {
   /// Seconds for which the link has been tried.
   private var trial = 0.0
   private var first: RankObservation
+  /// Whether no address has answered.
+  private var isUnreachable = false
 
   /// Seconds until another address is tried.
   private static let trialPatience = 5.0
@@ -101,7 +103,7 @@ final class WatchdogRay: WatchdogStar, @unchecked Sendable {
   }
 
   func turn(_ own: RankReport, elapsed: Double, of watchdog: Watchdog) -> Bool {
-    guard first.report != nil || reach(own, elapsed, watchdog) else { return false }
+    if first.report == nil { reach(elapsed, watchdog) }
     first.silence += elapsed
     link?.send(own, token: watchdog.invitation.token)
     if let report = link?.newest(token: watchdog.invitation.token), report.rank == 0 {
@@ -109,8 +111,7 @@ final class WatchdogRay: WatchdogStar, @unchecked Sendable {
       first.silence = 0
       if report.state == .end { _exit(report.code) }
     }
-    guard first.report != nil else { return true }
-    if link?.isClosed == true { first.isLost = true }
+    if first.report != nil, link?.isClosed == true { first.isLost = true }
     if first.report?.state == .done { return false }
     judge(own, watchdog)
     return true
@@ -120,7 +121,8 @@ final class WatchdogRay: WatchdogStar, @unchecked Sendable {
     if first.report != nil { link?.send(own, token: watchdog.invitation.token) }
   }
 
-  /// Judges the first rank, unless that can do so itself.
+  /// Judges the first rank, unless that can do so itself. One that was never heard of may have hung
+  /// before: what this rank waits for is known all the same.
   private func judge(_ own: RankReport, _ watchdog: Watchdog) {
     guard !first.isHeard, watchdog.mayJudge else { return }
     var mine = RankObservation(rank: own.rank, host: watchdog.invitation.hosts[own.rank])
@@ -135,22 +137,19 @@ final class WatchdogRay: WatchdogStar, @unchecked Sendable {
   }
 
   /// Tries one address after the other until the first rank answers.
-  ///
-  /// - Returns: Whether it is worth going on.
-  private func reach(_ own: RankReport, _ elapsed: Double, _ watchdog: Watchdog) -> Bool {
+  private func reach(_ elapsed: Double, _ watchdog: Watchdog) {
     trial += elapsed
-    if let link, !link.isClosed, trial < Self.trialPatience { return true }
+    guard !isUnreachable, link?.isClosed != false || trial >= Self.trialPatience else { return }
     link = nil
     trial = 0
     while link == nil, !candidates.isEmpty {
       link = WatchdogLink(
         address: candidates.removeFirst(), port: watchdog.invitation.port)
     }
-    if link == nil {
-      watchdog.warn(
-        "cannot reach the first rank's watchdog on \(first.host) over TCP, port "
-          + "\(UInt16(bigEndian: watchdog.invitation.port))")
-    }
-    return link != nil
+    guard link == nil else { return }
+    isUnreachable = true
+    watchdog.warn(
+      "cannot reach the first rank's watchdog on \(first.host) over TCP, port "
+        + "\(UInt16(bigEndian: watchdog.invitation.port))")
   }
 }

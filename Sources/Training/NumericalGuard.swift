@@ -19,7 +19,7 @@ package enum NonfiniteReaction: String, Codable, Sendable, CaseIterable {
 /// finite, and what they noticed rides on a reduction of the next step, before that changes
 /// anything. Only then the tensors are searched for the place. To leave a step out, it is tried on
 /// copies of its rows first, with the same kernels, so that nothing has to be taken back but a
-/// virtual step. See docs/decisions/0018-numbers-that-are-not-finite.md.
+/// virtual step. See docs/decisions/0019-numbers-that-are-not-finite.md.
 package final class NumericalGuard {
   /// Steps left out in a row after which a run gives up.
   package static let mostSkipped = 100

@@ -15,7 +15,7 @@ import Testing
     "unlabeled-weight": "0.5", "unlabeled-source": "exposures", "inner-rate": "0.03",
     "inner-step": "gradient", "inner-share": "0.25", "tables": "sharded",
     "reduction": "native", "checkpoint-every": "2", "checkpoint-epochs": "2", "keep": "1",
-    "seed": "9", "resume": "true",
+    "checkpoint-required": "true", "on-nonfinite": "skip-step", "seed": "9", "resume": "true",
   ]
 
   /// Those that gmf has not, with a backbone that has.

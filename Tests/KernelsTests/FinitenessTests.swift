@@ -116,14 +116,4 @@ import Testing
       }
     }
   }
-
-  @Test func areFiniteLooksAtAll() {
-    let values = AlignedBuffer([Float](repeating: .greatestFiniteMagnitude, count: 32))
-    #expect(unsafe areFinite(values.pointer, count: 32))
-    for place in 0..<32 {
-      unsafe values.pointer[place] = .nan
-      #expect(unsafe !areFinite(values.pointer, count: 32))
-      unsafe values.pointer[place] = 0
-    }
-  }
 }

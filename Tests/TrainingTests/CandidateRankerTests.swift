@@ -359,9 +359,10 @@ import Training
             .test, cutoffs: [1], mask: .train, sampling: CandidateSampling(count: 5))
         }
       })
+    let name = try dataset.userIdentifiers().externalIdentifier(of: Int(broken))
     let expected = Failure.software(
-      "a score of the user with dense id \(broken) is not a number; the model has diverged: "
-        + "try a smaller rate")
+      "a score of user '\(name)' is not a number; the model has diverged: train it with a smaller "
+        + "--rate")
     #expect(refusals == [Failure?](repeating: expected, count: 3))
   }
 }

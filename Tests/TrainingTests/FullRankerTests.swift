@@ -225,12 +225,13 @@ import Training
         let ranker = FullRanker(model: model, dataset: dataset, context: context)
         return failure { _ = try ranker.evaluate(.test, cutoffs: [5], mask: .train) }
       }
+      let name = try dataset.userIdentifiers().externalIdentifier(of: Int(broken))
       for refusal in refusals {
         #expect(
           refusal
             == .software(
-              "a score of the user with dense id \(broken) is not a number; the model has "
-                + "diverged: try a smaller rate"))
+              "a score of user '\(name)' is not a number; the model has diverged: train it with a "
+                + "smaller --rate"))
       }
     }
   }
