@@ -133,3 +133,19 @@ let package = Package(
       swiftSettings: common),
   ]
 )
+
+// Harnesses that feed files from nobody knows where to the readers. They need libFuzzer, so they
+// are part of the package only when Tests/Fuzz/run.sh asks for them.
+if Context.environment["INVERSE_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "Fuzz",
+      dependencies: [
+        "Training", "Interactions", "Evaluation", "Checkpoints", "Fabric", "Kernels", "Storage",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        "Yams",
+      ],
+      path: "Tests/Fuzz/Harness",
+      swiftSettings: common))
+}

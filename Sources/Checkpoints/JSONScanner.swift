@@ -32,7 +32,7 @@ struct JSONScanner {
     if take("}") { return }
     repeat {
       let key = try string()
-      guard keys.insert(key).inserted else { throw failure("\"\(key)\" occurs twice") }
+      guard keys.insert(key).inserted else { throw failure("\"\(excerpt(key))\" occurs twice") }
       try expect(":")
       try member(&self, key)
     } while take(",")

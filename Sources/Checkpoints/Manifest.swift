@@ -98,7 +98,7 @@ struct Manifest: Equatable, Sendable {
           manifest.files[name] = try Self.record(&scanner)
         }
       case "checksum": _ = try scanner.string()
-      default: throw scanner.failure("unknown key \"\(key)\"")
+      default: throw scanner.failure("unknown key \"\(excerpt(key))\"")
       }
     }
     // Covers whatever was not compared above: checksum, missing keys, order, blanks.
@@ -109,7 +109,7 @@ struct Manifest: Equatable, Sendable {
       throw .data("\(Self.fileName) does not name \(name)")
     }
     for name in manifest.files.keys where Self.known[name] == nil {
-      throw .data("\(Self.fileName) names \(name), which is no part of a checkpoint")
+      throw .data("\(Self.fileName) names \(excerpt(name)), which is no part of a checkpoint")
     }
     self = manifest
   }
@@ -124,7 +124,7 @@ struct Manifest: Equatable, Sendable {
           throw scanner.failure("no checksum of hexadecimal digits")
         }
         record.checksum = checksum
-      default: throw scanner.failure("unknown key \"\(key)\"")
+      default: throw scanner.failure("unknown key \"\(excerpt(key))\"")
       }
     }
     return record

@@ -64,15 +64,16 @@ extension TensorHeader {
       case "dtype": type = try scanner.string()
       case "shape": shape = try scanner.integers(limit: mostDimensions)
       case "data_offsets": offsets = try scanner.integers(limit: 2)
-      default: throw scanner.failure("unknown key \"\(key)\" of tensor \(name)")
+      default: throw scanner.failure("unknown key \"\(excerpt(key))\" of tensor \(excerpt(name))")
       }
     }
     guard let type, let shape, let offsets, offsets.count == 2, offsets[0] <= offsets[1] else {
-      throw .data("\(path): tensor \(name) lacks a dtype, a shape or two rising data_offsets")
+      throw .data(
+        "\(path): tensor \(excerpt(name)) lacks a dtype, a shape or two rising data_offsets")
     }
     guard let element = TensorElement(rawValue: type) else {
       let known = TensorElement.allCases.map(\.rawValue).joined(separator: ", ")
-      throw .data("\(path): tensor \(name) has dtype \(type); known are \(known)")
+      throw .data("\(path): tensor \(excerpt(name)) has dtype \(excerpt(type)); known are \(known)")
     }
     return TensorEntry(
       name: name, element: element, shape: shape, bytes: offsets[0]..<offsets[1])
@@ -84,14 +85,14 @@ extension TensorHeader {
       guard entry.bytes.lowerBound == end else {
         throw .data(
           """
-          \(path): tensor \(entry.name) starts at byte \(entry.bytes.lowerBound) of the data, \
+          \(path): tensor \(excerpt(entry.name)) starts at byte \(entry.bytes.lowerBound) of the data, \
           but the tensors before it end at \(end)
           """)
       }
       guard Self.byteCount(entry.shape, entry.element) == entry.bytes.count else {
         throw .data(
           """
-          \(path): tensor \(entry.name) of shape \(list(entry.shape)) and dtype \
+          \(path): tensor \(excerpt(entry.name)) of shape \(list(entry.shape)) and dtype \
           \(entry.element.rawValue) cannot have \(entry.bytes.count) bytes
           """)
       }

@@ -24,8 +24,8 @@ package struct TensorEntry: Equatable, Sendable {
 /// metadata by the bytes of their names, no blanks but those after the last brace that make the
 /// tensors start at a multiple of 64 bytes. So equal tensors give equal files.
 struct TensorHeader: Sendable {
-  /// Longest JSON that is read, the limit of the format's own library.
-  static let longest = 100_000_000
+  /// Longest JSON that is read; models have a few hundred tensors of some 100 bytes each.
+  static let longest = 4 << 20
   static let metadataKey = "__metadata__"
   private static let alignment = 64
 

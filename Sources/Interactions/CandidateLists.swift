@@ -149,9 +149,4 @@ package final class CandidateListReader {
       : line.split(whereSeparator: Ascii.isBlank)
     return unsafe parts.map { unsafe String(decoding: $0, as: UTF8.self) }
   }
-
-  private func excerpt(_ text: String) -> String {
-    var text = text
-    return text.withUTF8 { unsafe Interactions.excerpt(UnsafeRawBufferPointer($0)) }
-  }
 }

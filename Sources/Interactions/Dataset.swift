@@ -40,7 +40,14 @@ package final class Dataset: Sendable {
   package static func open(
     _ directory: String, verify: Bool = true
   ) throws(Failure) -> Dataset {
-    Dataset(directory, try DatasetManifest.read(directory), verify: verify)
+    let manifest = try DatasetManifest.read(directory)
+    // Memory is taken for as many rows as there are ids: a description that claims ids which the
+    // files do not have is refused before.
+    for name in ["users", "items"] {
+      let path = "\(directory)/\(DatasetLayout.identifiers)/\(name).offsets"
+      try requireSize(of: path, manifest.identifiers["\(name).offsets"]?.bytes ?? 0)
+    }
+    return Dataset(directory, manifest, verify: verify)
   }
 
   package var users: Int { manifest.users }

@@ -5,6 +5,8 @@ extension DatasetManifest {
   static let fileName = "dataset.json"
   /// Counts above this are damage: no sum of 4096 of them, or of their bytes, overflows.
   private static let largestCount = 1 << 44
+  /// The longest `dataset.json` that is read; one of 4096 shards has about 10 MB.
+  private static let longest = 64 << 20
 
   /// The bytes of `dataset.json`; the same manifest gives the same bytes.
   ///
@@ -22,10 +24,10 @@ extension DatasetManifest {
     guard Files.size(of: path) != nil else {
       throw .data("\(directory) is not a dataset: \(fileName) is missing; make one with prepare")
     }
-    let bytes = Data(try Files.read(path))
+    let bytes = Data(try Files.read(path, atMost: longest))
     let header: Header = try decode(bytes, path)
     guard header.format == formatName else {
-      throw .data("\(path): the format is '\(header.format)', not \(formatName)")
+      throw .data("\(path): the format is '\(excerpt(header.format))', not \(formatName)")
     }
     guard header.version <= currentVersion else {
       throw .data(
@@ -97,6 +99,10 @@ extension DatasetManifest {
       ]
       guard counts.allSatisfy({ (0...Self.largestCount).contains($0) }) else {
         return "a count of shard \(index) is out of range"
+      }
+      guard shard.sequenceItems == nil || shard.trainRows <= Int(UInt32.max) else {
+        return "shard \(index) has \(shard.trainRows) labeled rows; sequences tell "
+          + "\(UInt32.max) apart"
       }
       for column in Column.all(of: shard) {
         let expected = column.bytes(shard, users: userStarts[index + 1] - userStarts[index])

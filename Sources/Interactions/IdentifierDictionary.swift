@@ -100,12 +100,7 @@ func areOffsets(_ values: UnsafeBufferPointer<UInt64>, over total: Int) -> Bool 
 func openColumn(
   _ path: String, _ manifest: ColumnManifest, verify: Bool
 ) throws(Failure) -> MappedFile {
-  guard let size = Files.size(of: path) else {
-    throw .data("\(path) is missing; prepare the dataset again")
-  }
-  guard size == manifest.bytes else {
-    throw .data("\(path) has \(size) bytes instead of \(manifest.bytes); prepare the dataset again")
-  }
+  try requireSize(of: path, manifest.bytes)
   let file = try MappedFile(reading: path)
   // The file may have shrunk in between.
   guard unsafe file.bytes.count == manifest.bytes else {
@@ -117,4 +112,16 @@ func openColumn(
   // What was read only to be checked is no memory that training needs.
   if verify { file.release() }
   return file
+}
+
+/// Refuses a file of a dataset that is not there or has another length than its description says.
+///
+/// - Throws: `Failure` of kind data.
+func requireSize(of path: String, _ expected: Int) throws(Failure) {
+  guard let size = Files.size(of: path) else {
+    throw .data("\(path) is missing; prepare the dataset again")
+  }
+  guard size == expected else {
+    throw .data("\(path) has \(size) bytes instead of \(expected); prepare the dataset again")
+  }
 }

@@ -176,7 +176,6 @@ struct LogScanner: ~Copyable, RowScanner {
 
 /// At most 80 bytes of a field, for a message of one line.
 func excerpt(_ bytes: UnsafeRawBufferPointer) -> String {
-  let text = unsafe String(decoding: bytes.prefix(80), as: UTF8.self)
-  let printable = String(text.map { $0.isNewline || $0 == "\0" ? " " : $0 })
-  return bytes.count > 80 ? printable + "…" : printable
+  // One byte more than is shown tells that there is more.
+  unsafe Storage.excerpt(String(decoding: bytes.prefix(81), as: UTF8.self))
 }

@@ -17,19 +17,13 @@ package final class FileReader: Sendable {
     // Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
     descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw .inputOutput("read", path, errno: errno) }
-    var status = stat()
-    var code: Int32 = 0
-    if unsafe fstat(descriptor, &status) != 0 {
-      code = errno
-    } else if status.st_mode & S_IFMT != S_IFREG {
-      code = status.st_mode & S_IFMT == S_IFDIR ? EISDIR : EINVAL
-    }
-    guard code == 0 else {
+    do throws(Failure) {
+      size = try ordinarySize(of: descriptor, path)
+    } catch {
       close(descriptor)
-      throw .inputOutput("read", path, errno: code)
+      throw error
     }
     self.path = path
-    size = Int(status.st_size)
   }
 
   deinit { close(descriptor) }
@@ -71,5 +65,20 @@ package final class FileReader: Sendable {
     }
     if let failure { throw failure }
     return bytes
+  }
+}
+
+/// The number of bytes of an open file.
+///
+/// - Throws: `Failure` of kind `inputOutput`, also for what is not an ordinary file.
+func ordinarySize(of descriptor: Int32, _ path: String) throws(Failure) -> Int {
+  var status = stat()
+  guard unsafe fstat(descriptor, &status) == 0 else {
+    throw .inputOutput("read", path, errno: errno)
+  }
+  switch status.st_mode & S_IFMT {
+  case S_IFREG: return Int(status.st_size)
+  case S_IFDIR: throw .inputOutput("read", path, errno: EISDIR)
+  default: throw Failure(.inputOutput, "cannot read \(path): not an ordinary file")
   }
 }

@@ -82,9 +82,13 @@ package enum Files {
 
   /// The whole content of a file.
   ///
-  /// - Throws: `Failure` of kind `inputOutput`.
-  package static func read(_ path: String) throws(Failure) -> [UInt8] {
-    let file = try MappedFile(reading: path)
+  /// - Parameters:
+  ///   - path: An ordinary file.
+  ///   - limit: The most bytes it may have.
+  /// - Returns: Its bytes.
+  /// - Throws: `Failure`: data for a longer file, else `inputOutput`.
+  package static func read(_ path: String, atMost limit: Int = .max) throws(Failure) -> [UInt8] {
+    let file = try MappedFile(reading: path, atMost: limit)
     return unsafe [UInt8](file.bytes)
   }
 

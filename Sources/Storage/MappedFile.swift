@@ -13,17 +13,22 @@ package final class MappedFile: Sendable {
 
   /// Maps an existing file for reading.
   ///
-  /// - Throws: `Failure` of kind `inputOutput`.
-  package init(reading path: String) throws(Failure) {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+  /// - Parameters:
+  ///   - path: An ordinary file.
+  ///   - limit: The most bytes it may have.
+  /// - Throws: `Failure`: data for a longer file, else `inputOutput`, also for what is not an
+  ///   ordinary file.
+  package init(reading path: String, atMost limit: Int = .max) throws(Failure) {
+    // Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw .inputOutput("read", path, errno: errno) }
     defer { close(descriptor) }
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else {
-      throw .inputOutput("read", path, errno: errno)
+    let size = try ordinarySize(of: descriptor, path)
+    guard size <= limit else {
+      throw .data("\(path) has \(size) bytes, more than the \(limit) that are ever read")
     }
     self.path = path
-    unsafe bytes = try Self.map(descriptor, Int(status.st_size), PROT_READ, path)
+    unsafe bytes = try Self.map(descriptor, size, PROT_READ, path)
     if unsafe bytes.count > 0 {
       unsafe inverse_mapping_add(bytes.baseAddress, bytes.count, path)
     }

@@ -5,6 +5,8 @@ package import Storage
 /// The files of one run; see docs/formats.md. Only rank 0 writes here, checkpoints apart.
 package struct RunDirectory: Sendable {
   package let path: String
+  /// The longest JSON file that is read.
+  private static let longest = 64 << 20
 
   package init(_ path: String) {
     var path = path
@@ -97,6 +99,11 @@ package struct RunDirectory: Sendable {
         "\(configurationPath): version \(setup.version) is newer than this program understands "
           + "(\(Setup.currentVersion)); use a newer program")
     }
+    do throws(Failure) {
+      try setup.training.validate()
+    } catch {
+      throw .data("\(configurationPath): \(error.message)")
+    }
     return setup
   }
 
@@ -123,7 +130,7 @@ package struct RunDirectory: Sendable {
   }
 
   private func read<Value: Decodable>(_ path: String) throws(Failure) -> Value {
-    try Self.decode(try Files.read(path), path)
+    try Self.decode(try Files.read(path, atMost: Self.longest), path)
   }
 
   /// JSON with sorted keys and a final line feed.

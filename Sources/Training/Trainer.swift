@@ -237,6 +237,7 @@ package final class Trainer {
       RunDirectory.Setup(
         dataset: dataset.directory, datasetFingerprint: loaded.datasetFingerprint,
         training: loaded.configuration))
+    try loaded.check(path, stepsPerEpoch: loader.stepCount)
     guard let optimizer = checkpoint.optimizer else {
       throw Failure.data("\(checkpoint.path): optimizer.safetensors is missing")
     }

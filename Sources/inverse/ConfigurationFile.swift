@@ -12,6 +12,12 @@ import Yams
 /// Options of the command line win. Which options a command has is asked of the command itself, so
 /// the two cannot drift apart.
 struct ConfigurationFile {
+  /// Limits for files that nobody vouches for: bytes of a file and of a value, and places that
+  /// repeat another part of the file, whose number multiplies where they are nested.
+  private static let longest = 1 << 20
+  private static let longestValue = 4096
+  private static let mostAliases = 16
+
   private let path: String
   /// Options as on a command line, those without effect left out, and where each stands.
   private var arguments: [String] = []
@@ -35,7 +41,7 @@ struct ConfigurationFile {
       guard let isFlag = options[entry.key], entry.key != "config" else {
         let nearest = nearestName(to: entry.key, among: options.keys.filter { $0 != "config" })
         throw .usage(
-          "\(path):\(entry.line): unknown key '\(entry.key)'"
+          "\(path):\(entry.line): unknown key '\(excerpt(entry.key))'"
             + (nearest.map { "; did you mean '\($0)'?" } ?? ""))
       }
       let place = "\(path):\(entry.line)"
@@ -73,24 +79,39 @@ struct ConfigurationFile {
       }
       return isOn ? ["--\(key)"] : []
     }
+    let words: [String]
     if let scalar = value.scalar {
-      // The argument parser would take the next word for the value.
-      guard !scalar.string.isEmpty else { throw .usage("\(place): '\(key)' has no value") }
-      return ["--\(key)=\(scalar.string)"]
+      words = [scalar.string]
+    } else if let items = value.sequence.map({ Array($0) }), items.allSatisfy({ $0.scalar != nil })
+    {
+      words = items.compactMap(\.scalar?.string)
+    } else {
+      throw .usage("\(place): '\(key)' must be one value")
     }
-    if let items = value.sequence.map({ Array($0) }), items.allSatisfy({ $0.scalar != nil }) {
-      return ["--\(key)=" + items.compactMap(\.scalar?.string).joined(separator: ",")]
+    let text = words.joined(separator: ",")
+    // The argument parser would take the next word for the value.
+    guard !text.isEmpty else { throw .usage("\(place): '\(key)' has no value") }
+    guard text.utf8.count <= Self.longestValue, !text.utf8.contains(where: { $0 < 0x20 }) else {
+      throw .usage("\(place): '\(key)' must be one line of at most \(longestValue) bytes")
     }
-    throw .usage("\(place): '\(key)' must be one value")
+    return ["--\(key)=\(text)"]
   }
 
   /// A key with its value and its line, from 1.
-  private typealias Entry = (key: String, value: Node, line: Int)
+  typealias Entry = (key: String, value: Node, line: Int)
 
   /// The keys and values of the file, in its order.
-  private static func entries(_ path: String) throws(Failure) -> [Entry] {
-    guard let text = String(validating: try Files.read(path), as: UTF8.self) else {
+  static func entries(_ path: String) throws(Failure) -> [Entry] {
+    guard (Files.size(of: path) ?? 0) <= longest else {
+      throw .usage("\(path) has more than the \(longest) bytes that are ever read of options")
+    }
+    let bytes = try Files.read(path, atMost: longest)
+    guard let text = String(validating: bytes, as: UTF8.self) else {
       throw .usage("\(path) is not UTF-8 text")
+    }
+    // The parser writes out what they repeat: a few lines of nested ones would never end.
+    guard aliases(in: bytes) <= mostAliases else {
+      throw .usage("\(path): more than \(mostAliases) aliases; write their values out")
     }
     let root: Node?
     do {
@@ -113,6 +134,11 @@ struct ConfigurationFile {
     return entries
   }
 
+  /// How many `*` begin a word, which is at least as many as there are aliases.
+  private static func aliases(in bytes: [UInt8]) -> Int {
+    zip(bytes, bytes.dropFirst()).count { $0 == UInt8(ascii: "*") && $1 > UInt8(ascii: " ") }
+  }
+
   /// What the reader of YAML has to say, in one line.
   private static func syntaxError(_ error: any Error, _ path: String) -> Failure {
     switch error as? YamlError {
@@ -120,10 +146,11 @@ struct ConfigurationFile {
       .composer(_, let problem, let mark, _):
       return .usage("\(path):\(mark.line): not YAML: \(problem)")
     case .duplicatedKeysInMapping(let keys, let context):
-      let names = keys.sorted().map { "'\($0)'" }.joined(separator: ", ")
+      let names = keys.sorted().prefix(3).map { "'\(excerpt($0))'" }.joined(separator: ", ")
       return .usage("\(path):\(context.mark.line): given more than once: \(names)")
     default:
-      return .usage("\(path): not YAML: \("\(error)".split(separator: "\n").first ?? "unreadable")")
+      let line = "\(error)".split(separator: "\n").first ?? "unreadable"
+      return .usage("\(path): not YAML: \(excerpt(line))")
     }
   }
 
@@ -182,6 +209,8 @@ private struct CommandDescription: Decodable {
 /// The name that takes the fewest insertions, deletions and substitutions to become `name`, if
 /// that is at most half of it.
 func nearestName(to name: String, among names: some Sequence<String>) -> String? {
+  // Longer than twice any name, none is near; and comparing takes the product of the lengths.
+  guard name.utf8.count <= 128 else { return nil }
   let distances = names.sorted().map { ($0, editDistance($0, name)) }
   guard let best = distances.min(by: { $0.1 < $1.1 }), best.1 <= max(1, name.count / 2) else {
     return nil

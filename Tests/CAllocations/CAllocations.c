@@ -12,7 +12,14 @@ static _Thread_local bool isTracing;
 long inverse_allocation_count(void) { return allocationCount; }
 void inverse_trace_allocations(bool on) { isTracing = on; }
 
-#if defined(__GLIBC__)
+// A sanitizer has an allocator of its own, without which it sees nothing.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define INVERSE_IS_SANITIZED 1
+#endif
+#endif
+
+#if defined(__GLIBC__) && !defined(INVERSE_IS_SANITIZED)
 #include <execinfo.h>
 #include <unistd.h>
 

@@ -80,6 +80,22 @@ import Testing
       "tensor b starts at byte 12",
       #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"#
         + #""b":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}}"#),
+    .tensor("cannot have 16 bytes", "F32", "[\(huge),0,\(huge)]", "[0,16]"),
+    .tensor("cannot have 0 bytes", "F32", "[\(huge),0,\(huge)]", "[0,0]"),
+    .tensor("cannot have 16 bytes", "F32", "[]", "[0,16]"),
+    .tensor("cannot have 16 bytes", "F32", "[0]", "[0,16]"),
+    // Products that come to 4 elements when they wrap around.
+    .tensor("cannot have 16 bytes", "F32", "[4294967296,4294967296,4]", "[0,16]"),
+    .tensor("cannot have 16 bytes", "F32", "[4611686018427387908]", "[0,16]"),
+    Case("no \"", #"{"__metadata__":{"k":{}}}"#),
+    Case("no {", #"{"__metadata__":null}"#),
+    Case(
+      "\"__metadata__\" occurs twice", #"{"__metadata__":{"k":"1"},"__metadata__":{}}"#),
+    // Names as people see them: é in one and in two parts.
+    Case(
+      "occurs twice",
+      "{\"\u{E9}\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]},\"e\u{301}\":{}}"),
+    Case("tensor two lines lacks", #"{"two\nlines":{}}"#),
     Case("no {", #"{"a":"# + String(repeating: "[", count: 100_000)),
     Case("unknown key \"a\" of tensor a", String(repeating: #"{"a":"#, count: 100_000)),
   ]
@@ -108,6 +124,23 @@ import Testing
     let failure = try #require(try refusal(of: length(UInt64(json.count)) + json + data))
     #expect(failure.kind == .data)
     #expect(failure.message.contains(item.reason), "\(failure)")
+    #expect(!failure.message.contains("\n"))
+  }
+
+  /// Whatever the file says at length, the message says in short.
+  @Test func messagesAreShort() throws {
+    let long = String(repeating: "x", count: 1_000_000)
+    let headers = [
+      "{\"\(long)\":{}}", "{\"\(long)\":{\"\(long)\":1}}", "{\"a\":{\"\(long)\":1}}",
+      "{\"a\":{\"dtype\":\"\(long)\",\"shape\":[],\"data_offsets\":[0,4]}}",
+      "{\"\(long)\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[1,4]}}",
+      "{\"\(long)\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,8]}}",
+    ]
+    for json in headers {
+      let failure = try #require(
+        try refusal(of: length(UInt64(json.utf8.count)) + Array(json.utf8) + [0, 0, 0, 0]))
+      #expect(failure.message.utf8.count < 600)
+    }
   }
 
   @Test func lengthsThatDoNotFitAreRefused() throws {
@@ -116,10 +149,10 @@ import Testing
       ([], "is not a safetensors file: it has 0 bytes"),
       ([2, 0, 0, 0], "is not a safetensors file: it has 4 bytes"),
       (length(3) + body, "a header of 3 bytes does not fit a file of 10 bytes"),
-      (length(100_000_000) + body, "does not fit a file of 10 bytes"),
-      (length(100_000_001) + body, "is longer than 100000000"),
-      (length(.max) + body, "is longer than 100000000"),
-      (length(1 << 63) + body, "is longer than 100000000"),
+      (length(4 << 20) + body, "does not fit a file of 10 bytes"),
+      (length(4 << 20 + 1) + body, "is longer than 4194304"),
+      (length(.max) + body, "is longer than 4194304"),
+      (length(1 << 63) + body, "is longer than 4194304"),
       (length(1) + body, "no \""),
     ]
     for (bytes, reason) in cases {

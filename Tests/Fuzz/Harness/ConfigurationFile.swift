@@ -1,0 +1,1 @@
+../../../Sources/inverse/ConfigurationFile.swift
