@@ -196,7 +196,10 @@ import Testing
     ("rate: 1\nepochs: abc\n", [":2: ", "'abc' is invalid for '--epochs <n>'"]),
     ("epochs: true\n", [":1: ", "'true' is invalid for '--epochs <n>'"]),
     ("epochs:\n", [":1: ", "'epochs' has no value"]),
-    ("? a\(String(repeating: "b", count: 500_000))\n: 1\n", [":1: ", "unknown key 'abbb", "bbb…'"]),
+    (
+      "? a\(String(repeating: "b", count: 500_000))\n: 1\n",
+      [":1: ", "unknown key 'abbb", "bbb…'"]
+    ),
     ("\"a\\nb\": 1\n", [":1: ", "unknown key 'a b'"]),
     ("lists: \"a\\nb\"\n", [":1: ", "'lists' must be one line of at most 4096 bytes"]),
     ("lists: \(String(repeating: "x", count: 4097))\n", [":1: ", "'lists' must be one line"]),

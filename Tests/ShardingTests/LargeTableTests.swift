@@ -67,7 +67,8 @@ import Testing
     let (score, copy) = (AlignedBuffer<Float>(count: 8), AlignedBuffer<Float>(count: stride))
     withExtendedLifetime((table, index, dense)) {
       let side = unsafe WeightedProduct.Side(
-        base: UnsafePointer(table.weights.pointer), index: UnsafePointer(index.pointer))
+        base: UnsafePointer(table.weights.pointer), spacing: table.spacing,
+        index: UnsafePointer(index.pointer))
       unsafe WeightedProduct.forward(
         into: score.pointer, count: 1, users: side, items: side, dense: dense.pointer,
         layout: layout)
