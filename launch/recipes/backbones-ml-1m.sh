@@ -16,7 +16,7 @@ for backbone in ${BACKBONES:-gmf mlp neumf lightgcn ngcf}; do
     for seed in ${SEEDS:-1 2 3}; do
       train ml-1m "$backbone-$method-$seed" --backbone "$backbone" --method "$method" $options \
         --factors 32 --batch 8192 --rate 0.002 --inner-rate 2e-4 --weight-decay 1e-5 \
-        --epochs "${EPOCHS:-20}" --seed "$seed"
+        --epochs "${EPOCHS:-20}" --patience 3 --seed "$seed"
       "$inverse" evaluate "$output/$backbone-$method-$seed" --json |
         row "$backbone-$method-$seed" auc gauc
     done
