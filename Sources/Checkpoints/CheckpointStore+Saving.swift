@@ -129,9 +129,10 @@ extension CheckpointStore {
   ) throws {
     let partial = partialPath(name)
     try group.onRoot {
-      try Files.createDirectory(directory)
+      // Not a run directory that somebody has removed.
+      try Files.createDirectory(directory, makingParents: false)
       try tidy(keepingBest: keepingBest)
-      try Files.createDirectory(partial)
+      try Files.createDirectory(partial, makingParents: false)
       try onStage?(.prepared)
     }
     for (file, slabs, metadata) in tensors {

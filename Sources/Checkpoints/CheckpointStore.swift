@@ -10,7 +10,7 @@
 /// process dies in it. So at every instant each checkpoint once complete can be opened until newer
 /// ones have taken its place. One job at a time may save into a store; any number may read.
 package struct CheckpointStore: Sendable {
-  /// Where the checkpoints are; made by the first save.
+  /// Where the checkpoints are; made by the first save, in a directory that is there.
   package let directory: String
   /// How many step checkpoints are kept, at least 1; the best one is kept besides.
   package let keep: Int

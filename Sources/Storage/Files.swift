@@ -14,13 +14,15 @@ package enum Files {
     return String(path[path.index(after: slash)...])
   }
 
-  /// Creates a directory and its parents; one that exists is fine.
+  /// Creates a directory and, if asked for, its parents; one that exists is fine.
   ///
   /// - Throws: `Failure` of kind `inputOutput`.
-  package static func createDirectory(_ path: String) throws(Failure) {
+  package static func createDirectory(
+    _ path: String, makingParents: Bool = true
+  ) throws(Failure) {
     if unsafe mkdir(path, 0o755) == 0 { return }
     var code = errno
-    if code == ENOENT, parent(of: path) != path {
+    if code == ENOENT, makingParents, parent(of: path) != path {
       try createDirectory(parent(of: path))
       if unsafe mkdir(path, 0o755) == 0 { return }
       code = errno

@@ -7,6 +7,7 @@ import Testing
 @Suite struct StoreTests {
   private func withStore(keep: Int = 3, _ body: (CheckpointStore) throws -> Void) throws {
     try withDirectory { root in
+      try Files.createDirectory(root + "/run")
       try body(CheckpointStore(directory: root + "/run/checkpoints", keep: keep))
     }
   }

@@ -34,7 +34,7 @@ import Testing
     try Workspace.with { workspace in
       let target = workspace.target("run")
       let options = Self.training.merging([
-        "output": target.path, "lists": try workspace.lists(),
+        "output": target.path, "lists": try workspace.lists(), "stall-timeout": "60",
       ]) { $1 }
       #expect(
         try Help("train").settable
@@ -126,6 +126,7 @@ import Testing
       try FileManager.default.moveItem(atPath: "\(path)/three", toPath: "\(path)/moved")
       let common = [
         "split": "valid", "top-k": "3,7", "dataset": "\(path)/moved", "json": "true",
+        "stall-timeout": "60",
       ]
       let ranking = common.merging([
         "protocol": "full", "mask": "none", "masked-positives": "missed",

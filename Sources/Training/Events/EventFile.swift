@@ -17,7 +17,7 @@ package struct EventFile {
   ///   - time: Seconds since 1970, part of the name as TensorBoard expects it.
   /// - Throws: `Failure` of kind `inputOutput`.
   package init(directory: String, time: Double) throws(Failure) {
-    try Files.createDirectory(directory)
+    try Files.createDirectory(directory, makingParents: false)
     let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
     for name in names where name.hasPrefix("events.out.tfevents.") {
       try Files.remove("\(directory)/\(name)")
