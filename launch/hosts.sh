@@ -46,7 +46,7 @@ case $action in
       ip -n "$name-$host" link set lo up
       # How often the kernel sends again what nobody confirms: with the usual 15 mpirun learns after a
       # quarter of an hour that a host is gone, with 4 after some seconds.
-      ip netns exec "$name-$host" sysctl -qw net.ipv4.tcp_retries2=4
+      ip netns exec "$name-$host" sh -c 'echo 4 >/proc/sys/net/ipv4/tcp_retries2'
     done
     ;;
   mpirun)
