@@ -28,5 +28,5 @@ swift test --skip-build --filter "^(StorageTests|FabricTests|InteractionsTests|C
 
 if [ -n "$is_long" ]; then
   INVERSE_FAULTS=${INVERSE_FAULTS:-240} swift test -c release --skip-build \
-    --filter "RankSuites/(CampaignTests|PhaseFaultTests|SeveralHostsTests)"
+    --filter "RankSuites/(CampaignTests|PhaseFaultTests)"
 fi

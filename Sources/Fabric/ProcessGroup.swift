@@ -21,6 +21,8 @@ package protocol ProcessGroup: AnyObject {
   var traffic: Traffic { get }
   /// Which ranks run on the same machine; it does not change.
   var machines: MachineMap { get }
+  /// The name of each rank's machine, by rank; it does not change.
+  var hosts: [String] { get }
   /// Where this rank tells what it is busy with.
   var position: RankPosition { get }
 
@@ -108,6 +110,8 @@ package protocol ProcessGroup: AnyObject {
 }
 
 extension ProcessGroup {
+  /// All ranks are here, unless a conformer knows better.
+  package var hosts: [String] { [String](repeating: hostName(), count: size) }
   package var position: RankPosition { .unwatched }
   package var callTag: Int64 { 0 }
   package func explainDivergence() throws -> Never {

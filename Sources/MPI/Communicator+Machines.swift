@@ -35,6 +35,22 @@ extension Communicator {
     return MachineMap(keys: keys.map { Int($0) }, rank: rank)
   }
 
+  /// The names of all ranks' machines, of which 64 bytes count.
+  static func hosts(count: Int) throws(MPIError) -> [String] {
+    let length = 64
+    var own = [UInt8](hostName().utf8.prefix(length))
+    own += [UInt8](repeating: 0, count: length - own.count)
+    var all = [UInt8](repeating: 0, count: length * count)
+    unsafe try check(
+      "MPI_Allgather",
+      MPI_Allgather(
+        own, CInt(length), MPI_BYTE, &all, CInt(length), MPI_BYTE, MPI_COMM_WORLD))
+    return (0..<count).map { rank in
+      String(
+        decoding: all[rank * length..<(rank + 1) * length].prefix { $0 != 0 }, as: UTF8.self)
+    }
+  }
+
   /// Makes memory that the ranks of each machine share: an MPI window, or ordinary memory for a
   /// rank that is alone on its machine.
   package func shareMemory(

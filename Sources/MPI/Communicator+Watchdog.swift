@@ -2,16 +2,19 @@ internal import CMPI
 internal import Fabric
 
 extension Communicator {
-  private static let hostBytes = 64
   /// The addresses of the first rank that the others learn.
   private static let mostAddresses = 8
 
-  /// Starts this rank's watchdog; a collective.
+  /// Whether the watchdogs of this rank and the first, of the first and all others, have heard of each
+  /// other.
+  package var isWatched: Bool { watchdog?.hasMet ?? false }
+
+  /// Starts this rank's watchdog; a collective. There is none for a rank alone, and when the first
+  /// rank can open no port, which it says.
   ///
-  /// - Returns: `nil` for a rank alone, and when the first rank can open no port, which it says.
   /// - Throws: `MPIError`.
-  func startWatchdog(_ watch: StallWatch) throws(MPIError) -> Watchdog? {
-    guard size > 1 else { return nil }
+  func startWatchdog(_ watch: StallWatch) throws(MPIError) {
+    guard size > 1 else { return }
     let listener = rank == 0 ? WatchdogListener() : nil
     var words: [Int64] = [
       .random(in: .min ... .max), Int64(listener?.port ?? 0),
@@ -24,13 +27,14 @@ extension Communicator {
     let invitation = Watchdog.Invitation(
       token: words[0], port: UInt16(truncatingIfNeeded: words[1]),
       addresses: words[2...].filter { $0 != 0 }.map { UInt32(truncatingIfNeeded: $0) },
-      hosts: try gatherHosts())
+      hosts: hosts)
     let watchdog = Watchdog(
       rank: rank, watch, invitation, position: position, calls: calls)
     guard invitation.port != 0 else {
       if rank == 0 { watchdog.warn("no port can be opened for the watchdog") }
-      return nil
+      return
     }
+    self.watchdog = watchdog
     if let listener {
       watchdog.start(WatchdogCentre(listener, hosts: invitation.hosts))
     } else {
@@ -39,23 +43,6 @@ extension Communicator {
       let near = isNear ? [WatchdogSocket.loopback] : []
       watchdog.start(
         WatchdogRay(addresses: near + invitation.addresses, host: invitation.hosts[0]))
-    }
-    return watchdog
-  }
-
-  /// The names of all ranks' machines.
-  private func gatherHosts() throws(MPIError) -> [String] {
-    var own = [UInt8](hostName().utf8.prefix(Self.hostBytes))
-    own += [UInt8](repeating: 0, count: Self.hostBytes - own.count)
-    var all = [UInt8](repeating: 0, count: Self.hostBytes * size)
-    unsafe try check(
-      "MPI_Allgather",
-      MPI_Allgather(
-        own, CInt(own.count), MPI_BYTE, &all, CInt(own.count), MPI_BYTE, MPI_COMM_WORLD))
-    return (0..<size).map { rank in
-      String(
-        decoding: all[rank * Self.hostBytes..<(rank + 1) * Self.hostBytes].prefix { $0 != 0 },
-        as: UTF8.self)
     }
   }
 }

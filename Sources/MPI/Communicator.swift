@@ -25,6 +25,9 @@ package final class Communicator: ProcessGroup {
   /// Where the values of a small maximum and two ends of the tag travel together.
   let control: UnsafeMutableBufferPointer<Int64>
   package let machines: MachineMap
+  package let hosts: [String]
+  /// Watches this rank, if anyone does.
+  var watchdog: Watchdog?
   /// The ranks of ``machines``'s neighbours.
   let neighbours: MPI_Comm?
   /// The memories that are not closed, in the order in which they were made.
@@ -54,6 +57,7 @@ package final class Communicator: ProcessGroup {
     receive = ExchangeArguments(size: Int(size))
     unsafe neighbours = try Self.neighbours(of: Int(rank), ranksPerMachine)
     machines = unsafe try Self.machines(of: Int(rank), Int(size), neighbours)
+    hosts = try Self.hosts(count: Int(size))
   }
 
   deinit { unsafe control.deallocate() }

@@ -8,7 +8,8 @@ internal import Synchronization
 /// does and tells the first rank's watchdog over TCP, which judges (`StallJudgement`); the others
 /// judge only the first rank. See docs/decisions/0018-stalls-and-tags.md.
 ///
-/// Safe to share: the working thread only stops it and marks a failure, both atomically; all else
+/// Safe to share: the working thread only stops it, marks a failure and asks whether it has met
+/// others, all atomically; all else
 /// belongs to the thread of the watchdog.
 final class Watchdog: @unchecked Sendable {
   /// What every rank must know of the first one's watchdog, and of all hosts.
@@ -33,6 +34,7 @@ final class Watchdog: @unchecked Sendable {
   private let position: RankPosition
   private let calls: CallHistory
   private let isFailing = Atomic<Bool>(false)
+  private let isMet = Atomic<Bool>(false)
   private let isStopping = Atomic<Bool>(false)
   private let wake = DispatchSemaphore(value: 0)
   private let hasEnded = DispatchSemaphore(value: 0)
@@ -73,6 +75,12 @@ final class Watchdog: @unchecked Sendable {
     thread.stackSize = 512 << 10
     thread.start()
   }
+
+  /// Whether the other end, or all other ends, have been heard of.
+  var hasMet: Bool { isMet.load(ordering: .relaxed) }
+
+  /// Notes that it is so; called by the thread of the watchdog.
+  func noteMeeting() { isMet.store(true, ordering: .relaxed) }
 
   /// Marks that this rank has failed and is about to end the job.
   func noteFailure() { isFailing.store(true, ordering: .relaxed) }

@@ -23,6 +23,7 @@ final class WatchdogCentre: WatchdogStar, @unchecked Sendable {
     ranks[0].report = own
     meetStrangers(elapsed, token: watchdog.invitation.token)
     for rank in links.indices.dropFirst() { hear(rank, elapsed, watchdog.invitation.token) }
+    if links.dropFirst().allSatisfy({ $0 != nil }) { watchdog.noteMeeting() }
     if watchdog.mayJudge,
       let judgement = StallJudgement.judge(ranks, timeout: watchdog.watch.timeout)
     {
@@ -109,6 +110,7 @@ final class WatchdogRay: WatchdogStar, @unchecked Sendable {
     if let report = link?.newest(token: watchdog.invitation.token), report.rank == 0 {
       first.report = report
       first.silence = 0
+      watchdog.noteMeeting()
       if report.state == .end { _exit(report.code) }
     }
     if first.report != nil, link?.isClosed == true { first.isLost = true }

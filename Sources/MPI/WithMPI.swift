@@ -51,7 +51,8 @@ package func withMPI<Result>(
     {
       throw LauncherMismatch(description: reason)
     }
-    watchdog = try watch.flatMap { try world.startWatchdog($0) }
+    if let watch { try world.startWatchdog(watch) }
+    watchdog = world.watchdog
     result = try body(world)
     // Freeing is collective; only here is it certain that all ranks come by.
     for route in world.routes { try route.close() }

@@ -139,11 +139,18 @@ package final class RowTable {
       spacing: spacing, stride: stride, into: target)
   }
 
-  /// Copies consecutive rows that are held to `target`, `(rows.count, stride)`.
-  package func copyRows(_ rows: Range<Int>, into target: UnsafeMutablePointer<Float>) {
-    for (position, number) in rows.enumerated() {
-      unsafe (target + position * stride).update(from: row(number), count: stride)
+  /// Consecutive rows that are held, `(rows.count, stride)`: where they are, or a copy of rows that lie
+  /// side by side with their state.
+  package func consecutive(_ rows: Range<Int>) -> AlignedBuffer<Float> {
+    let count = rows.count * stride
+    if spacing == stride {
+      return unsafe AlignedBuffer(viewing: row(rows.lowerBound), count: count, owner: weights)
     }
+    let copy = AlignedBuffer<Float>(count: count)
+    for (position, number) in rows.enumerated() {
+      unsafe (copy.pointer + position * stride).update(from: row(number), count: stride)
+    }
+    return copy
   }
 
   /// Overwrites rows that are held with `rows`, `(count, stride)`.

@@ -90,18 +90,12 @@ extension Model {
   /// - Throws: What the group throws.
   func gatherItemRows(_ context: JobContext) throws -> AlignedBuffer<Float> {
     try sharedItems?.settle()
-    let isWhole = !context.isSharded || sharedItems != nil
-    guard !isWhole || items.spacing > items.stride else { return items.weights }
-    let all = AlignedBuffer<Float>(count: itemCount * items.stride)
-    if isWhole {
-      unsafe items.copyRows(items.held, into: all.pointer)
-      return all
-    }
+    guard context.isSharded, sharedItems == nil else { return items.consecutive(items.held) }
     let rowBytes = items.stride * MemoryLayout<Float>.stride
     let parts = Partition(
       counts: (0..<context.group.size).map { itemOwnership.rows(of: $0).count * rowBytes })
-    let own = AlignedBuffer<Float>(count: items.owned.count * items.stride)
-    unsafe items.copyRows(items.owned, into: own.pointer)
+    let own = items.consecutive(items.owned)
+    let all = AlignedBuffer<Float>(count: itemCount * items.stride)
     unsafe try context.group.gather(
       UnsafeRawBufferPointer(own.elements), into: UnsafeMutableRawBufferPointer(all.elements),
       parts)

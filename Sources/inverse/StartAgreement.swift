@@ -105,7 +105,6 @@ struct StartAgreement {
     unsafe try ends.withUnsafeMutableBufferPointer { unsafe try group.maximum($0) }
     guard ends[0] != ~ends[1] else { return }
     let first: [Fact] = try RunDirectory.decode(try broadcast(own, from: 0), "facts of rank 0")
-    let hosts = try JobEnvironment.hosts(group)
     // The lowest rank that differs speaks for all.
     var culprit = [Int64(facts == first ? 0 : group.size - group.rank)]
     unsafe try culprit.withUnsafeMutableBufferPointer { unsafe try group.maximum($0) }
@@ -115,7 +114,7 @@ struct StartAgreement {
     let name = Self.firstDifference(theirs, first)
     func side(_ rank: Int, _ facts: [Fact]) -> Side {
       Side(
-        rank: "rank \(rank) on \(hosts[rank])", name: name,
+        rank: "rank \(rank) on \(group.hosts[rank])", name: name,
         value: facts.first { $0.name == name }?.value ?? "")
     }
     throw failure(side(rank, theirs), side(0, first))

@@ -37,8 +37,6 @@ import Testing
   func aStoppedRankEndsTheJob(stopped: Int) throws {
     let job = try start("rounds", ranks: 3, timeout: 4)
     try #require(job.waitForOutput("ready", count: 3), "\(job.standardError)")
-    // Until the watchdogs know each other.
-    sleep(2)
     kill(try #require(ProcessTree.childProcesses(of: job.pid).dropFirst(stopped).first), SIGSTOP)
     // The timeout, up to two seconds until the others' word counts, ten to be gone.
     let line = try line(of: job, code: 4, deadline: 16)

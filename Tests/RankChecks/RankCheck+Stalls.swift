@@ -12,7 +12,7 @@ extension RankCheck {
     case "rounds": try rounds(.max)
     case "slow": try slow()
     case "late": try late()
-    case "pauses": try rounds(400)
+    case "pauses": try rounds(1000)
     default: break
     }
   }
@@ -36,15 +36,19 @@ extension RankCheck {
     try sum(3)
   }
 
-  /// Steps of some milliseconds, and a last word.
+  /// Steps of some milliseconds, a word when the watchdogs know each other, and a last one.
   private func rounds(_ count: Int) throws {
+    var isReady = false
     for round in 1...count {
       world.position.begin(epoch: 1, step: round)
       try world.position.enter(.forward)
       usleep(5000)
       try world.position.enter(.reduce)
       try sum(3)
-      if round == 20 { try say("ready") }
+      if !isReady, world.isWatched {
+        isReady = true
+        try say("ready")
+      }
     }
     try say("finished")
   }

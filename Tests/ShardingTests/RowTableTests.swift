@@ -134,8 +134,9 @@ import Testing
     }
     let steps = (0..<4).map { unsafe beside.lastSteps?.pointer[$0 * beside.lastStepSpacing] }
     #expect(steps == apart.lastSteps?.values.map { $0 } && steps == [3, 3, 0, 3])
-    unsafe beside.copyRows(5..<9, into: others.pointer)
-    #expect(others.values == Self.rows(apart, 5..<9).flatMap { $0 })
+    for table in [apart, beside] {
+      #expect(table.consecutive(6..<9).values == Self.rows(apart, 6..<9).flatMap { $0 })
+    }
     withExtendedLifetime((shifts, index)) {}
   }
 

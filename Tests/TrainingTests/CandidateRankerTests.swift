@@ -11,14 +11,14 @@ import Training
 /// Rankings of one relevant item among candidates, against counting by the definitions.
 @Suite struct CandidateRankerTests {
   /// A case as plain numbers.
-  private struct Case: Equatable {
+  struct Case: Equatable {
     var user: Int
     var relevant: Int
     var candidates: [Int]
   }
 
   /// What every rank gets from `body`, with the exact model of the full rankings.
-  private static func onRanks<T: Sendable>(
+  static func onRanks<T: Sendable>(
     _ ranks: Int, _ dataset: Dataset, tables: TablePlacement = .replicated,
     change: @escaping @Sendable (Model) -> Void = { _ in },
     _ body: @escaping @Sendable (CandidateRanker, JobContext) throws -> T
@@ -38,7 +38,7 @@ import Training
   }
 
   /// All cases of a shard, by its block.
-  private static func cases(_ source: some CandidateCases) -> [Case] {
+  static func cases(_ source: some CandidateCases) -> [Case] {
     var (source, cases) = (source, [Case]())
     var block = CandidateBlock()
     while source.next(into: &block) {
@@ -53,7 +53,7 @@ import Training
     return cases
   }
 
-  private static func sampled(
+  static func sampled(
     _ dataset: Dataset, _ split: EvaluationSplit, _ mask: RankingMask,
     _ sampling: CandidateSampling
   ) throws -> [Case] {
@@ -68,7 +68,7 @@ import Training
   }
 
   /// The definitions, term by term.
-  private static func oracle(
+  static func oracle(
     _ cases: [Case], cutoffs: [Int], score: (Int, Int) -> Float
   ) -> RankingMetrics {
     let ranks = cases.map { one in
@@ -101,7 +101,7 @@ import Training
   }
 
   /// Counts alike, and means but for the roundings of two sums of numbers up to 1.
-  private static func expectClose(
+  static func expectClose(
     _ found: RankingMetrics, _ expected: RankingMetrics,
     at location: SourceLocation = #_sourceLocation
   ) throws {
@@ -275,94 +275,5 @@ import Training
         == .usage(
           "29 candidates beside the relevant item, but \(dataset.directory) has 29 items; "
             + "ask for fewer"))
-  }
-
-  // MARK: Listed candidates
-
-  /// Cases in no order of users, with repetitions and the relevant item among its candidates.
-  private static func lists(_ draws: inout Draws) -> [Case] {
-    (0..<70).map { _ in
-      let (user, relevant) = (draws.integer(below: 41), draws.integer(below: 29))
-      let count = 1 + draws.integer(below: 12)
-      let candidates = (0..<count).map { _ in draws.integer(below: 29) }
-      return Case(
-        user: user, relevant: relevant, candidates: candidates + candidates.prefix(2) + [relevant])
-    }
-  }
-
-  private static func text(_ lists: [Case]) -> String {
-    lists.map { one in
-      "(u\(one.user),i\(one.relevant))" + one.candidates.map { "\ti\($0)" }.joined() + "\n"
-    }.joined()
-  }
-
-  @Test func figuresOfListsAreTheirDefinitions() throws {
-    let directory = try TemporaryDirectory()
-    let dataset = try ToyLog.uneven().prepare(in: directory)
-    var draws = Draws(seed: 21)
-    let lists = Self.lists(&draws)
-    let path = try directory.write(Self.text(lists), to: "lists")
-    let (users, items) = (try dataset.userIdentifiers(), try dataset.itemIdentifiers())
-    let dense = try lists.map { one in
-      Case(
-        user: try #require(users.index(of: "u\(one.user)")),
-        relevant: try #require(items.index(of: "i\(one.relevant)")),
-        candidates: try one.candidates.map { try #require(items.index(of: "i\($0)")) })
-    }
-    let expected = Self.oracle(dense, cutoffs: [1, 5], score: FullRankerTests.score)
-    #expect(try #require(expected.ties) > 0)
-    var all: [RankingMetrics] = []
-    for (tables, ranks) in [(TablePlacement.replicated, 1), (.replicated, 2), (.sharded, 3)]
-      + [(.sharded, 4), (.replicated, 8)]
-    {
-      all += try Self.onRanks(ranks, dataset, tables: tables) { ranker, context in
-        try ranker.evaluate(
-          try ListedCases.read(path, dataset: dataset, context: context), cutoffs: [5, 1])
-      }
-    }
-    try Self.expectClose(all[0], expected)
-    #expect(all == [RankingMetrics](repeating: all[0], count: 18))
-  }
-
-  @Test(arguments: [
-    ("(u0,i1)\ti2\n(u0,i1)\ti999\n", ":2: the item 'i999' is not in the dataset"),
-    ("(u0,i1)\ti2\n\n(nobody,i1)\ti2\n", ":3: the user 'nobody' is not in the dataset"),
-    ("(u0,i999)\ti2\n", ":1: the item 'i999' is not in the dataset"),
-    ("", ": the file is empty; expected lines of (user,item) and candidates"),
-    ("u0\ti2\n", ": the lines do not name the item that is ranked; expected (user,item) first"),
-  ])
-  func badListsAreNamedOnAllRanks(text: String, message: String) throws {
-    let directory = try TemporaryDirectory()
-    let dataset = try ToyLog.uneven().prepare(in: directory)
-    let path = try directory.write(text, to: "lists")
-    let refusals = try Self.onRanks(3, dataset) { _, context in
-      failure { _ = try ListedCases.read(path, dataset: dataset, context: context) }
-    }
-    #expect(refusals == [Failure?](repeating: .data(path + message), count: 3))
-  }
-
-  /// Scores that are no numbers end the evaluation of all ranks with the same words.
-  @Test func scoresThatAreNoNumbersAreRefusedOnAllRanks() throws {
-    let directory = try TemporaryDirectory()
-    let dataset = try ToyLog.uneven().prepare(in: directory)
-    let users = try Self.sampled(dataset, .test, .train, CandidateSampling(count: 1)).map(\.user)
-    let broken = users[users.count / 2]
-    let refusals = try Self.onRanks(
-      3, dataset,
-      change: { model in
-        let row = broken - model.firstUser
-        if model.users.held.contains(row) { unsafe model.users.row(row)[0] = .nan }
-      },
-      { ranker, _ in
-        failure {
-          _ = try ranker.evaluate(
-            .test, cutoffs: [1], mask: .train, sampling: CandidateSampling(count: 5))
-        }
-      })
-    let name = try dataset.userIdentifiers().externalIdentifier(of: Int(broken))
-    let expected = Failure.software(
-      "a score of user '\(name)' is not a number; the model has diverged: train it with a smaller "
-        + "--rate")
-    #expect(refusals == [Failure?](repeating: expected, count: 3))
   }
 }

@@ -100,13 +100,20 @@ struct Warnings: LogHandler {
   var metadata = Logger.Metadata()
   var logLevel = Logger.Level.warning
   private let kept = Lines()
+  /// Called with each warning.
+  private let onWarning: (@Sendable (String) -> Void)?
+
+  init(onWarning: (@Sendable (String) -> Void)? = nil) { self.onWarning = onWarning }
 
   subscript(metadataKey key: String) -> Logger.Metadata.Value? {
     get { metadata[key] }
     set { metadata[key] = newValue }
   }
 
-  func log(event: LogEvent) { kept.all.withLock { $0.append("\(event.message)") } }
+  func log(event: LogEvent) {
+    kept.all.withLock { $0.append("\(event.message)") }
+    onWarning?("\(event.message)")
+  }
 
   var lines: [String] { kept.all.withLock { $0 } }
 }

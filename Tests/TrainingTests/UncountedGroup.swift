@@ -4,7 +4,7 @@ import TestSupport
 /// A group whose own allocations are not counted: threads that stand for ranks talk in strings.
 ///
 /// Used from the thread of its rank.
-final class UncountedGroup: ProcessGroup {
+final class UncountedGroup: ForwardingGroup {
   /// What the group itself has asked for, on one rank.
   final class Ledger {
     var allocations = 0
@@ -16,15 +16,10 @@ final class UncountedGroup: ProcessGroup {
     }
   }
 
-  private let inner: any ProcessGroup
+  let inner: any ProcessGroup
   let ledger = Ledger()
 
   init(_ inner: any ProcessGroup) { self.inner = inner }
-
-  var rank: Int { inner.rank }
-  var size: Int { inner.size }
-  var traffic: Traffic { inner.traffic }
-  var machines: MachineMap { inner.machines }
 
   func exchange(
     _ send: UnsafeRawBufferPointer, _ sendParts: Partition,
@@ -74,12 +69,6 @@ final class UncountedGroup: ProcessGroup {
   ) throws -> any MessageRoute {
     unsafe UncountedRoute(try inner.makeRoute(into: target, room, keeping: owners), ledger)
   }
-
-  func open(_ path: String, _ mode: SharedFileMode) throws -> any SharedFile {
-    try inner.open(path, mode)
-  }
-
-  func abort(_ reason: String, code: Int32) -> Never { inner.abort(reason, code: code) }
 }
 
 private final class UncountedMemory: SharedMemory {

@@ -40,7 +40,7 @@ struct Train: ParsableCommand {
       try agreement.requireSameOptions(try startFacts())
       try group.position.enter(.read)
       var surroundings = Trainer.Surroundings(
-        environment: try JobEnvironment.describe(group, tables: training.tables.rawValue),
+        environment: JobEnvironment.describe(group, tables: training.tables.rawValue),
         log: Logger(label: "inverse") { _ in RankLogHandler(rank: group.rank) })
       surroundings.isResuming = resume
       surroundings.isStopRequested = { StopRequest.isPending }
