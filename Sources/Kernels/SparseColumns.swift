@@ -33,19 +33,16 @@ package final class SparseColumns {
   package init(_ matrix: SparseRows, runs: ShardRuns, ordered: Bool = true) {
     let count = matrix.entryCount
     let columnStarts = Self.columnStarts(matrix)
+    let places = Self.places(of: matrix)
     let (rows, entryShards) = (
       AlignedBuffer<UInt32>(count: count + prefetchDistance), AlignedBuffer<UInt16>(count: count)
     )
     let values = matrix.values.map { _ in AlignedBuffer<Float>(count: count) }
-    let next = AlignedBuffer<Int>(count: matrix.columnCount)
-    unsafe next.pointer.update(from: columnStarts.pointer, count: matrix.columnCount)
     for shard in 0..<runs.count {
       let range = unsafe Int(runs.starts[shard])..<Int(runs.starts[shard + 1])
       for row in range {
         for entry in unsafe matrix.starts.pointer[row]..<matrix.starts.pointer[row + 1] {
-          let column = unsafe Int(matrix.columns.pointer[entry])
-          let place = unsafe next.pointer[column]
-          unsafe next.pointer[column] = place + 1
+          let place = unsafe Int(places.pointer[entry])
           unsafe rows.pointer[place] = UInt32(truncatingIfNeeded: row)
           unsafe entryShards.pointer[place] = ordered ? UInt16(truncatingIfNeeded: shard) : 0
           if let values, let source = matrix.values {
@@ -60,6 +57,33 @@ package final class SparseColumns {
       columnStarts: columnStarts, shards: entryShards.pointer, runs: runs)
     (keys, blocks, leafStarts) = (cuts.keys, cuts.blocks, cuts.leafStarts)
     (entryStarts, shards) = (cuts.entryStarts, cuts.leafShards)
+  }
+
+  /// The same entries with values of their own, without a copy of where they are.
+  ///
+  /// - Parameters:
+  ///   - pattern: The entries.
+  ///   - values: `(E)`, at the places that ``places(of:)`` tells.
+  package init(_ pattern: SparseColumns, values: AlignedBuffer<Float>) {
+    precondition(
+      values.count == pattern.rows.count - prefetchDistance, "there is a value for each entry")
+    (keys, blocks, leafStarts) = (pattern.keys, pattern.blocks, pattern.leafStarts)
+    (entryStarts, shards, rows) = (pattern.entryStarts, pattern.shards, pattern.rows)
+    self.values = values
+  }
+
+  /// `(E)`: where the transpose of a matrix has each of its entries.
+  ///
+  /// - Complexity: O(C + E); 4 bytes for each entry.
+  package static func places(of matrix: SparseRows) -> AlignedBuffer<UInt32> {
+    let next = columnStarts(matrix)
+    let places = AlignedBuffer<UInt32>(count: matrix.entryCount)
+    for entry in 0..<matrix.entryCount {
+      let column = unsafe Int(matrix.columns.pointer[entry])
+      unsafe places.pointer[entry] = UInt32(next.pointer[column])
+      unsafe next.pointer[column] += 1
+    }
+    return places
   }
 
   /// Partial sums whose keys and blocks are those of this matrix, without a copy; a product writes

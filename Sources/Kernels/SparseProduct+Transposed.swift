@@ -23,13 +23,16 @@ extension SparseProduct {
     let sums = unsafe Columns(
       sparse: sparse, dense: dense, scales: scales, scratch: scratch,
       target: MutableMatrix(partials.rows.pointer + column, stride: partials.stride))
-    if let values = sparse.values {
-      unsafe precondition(scales.inputs == nil, "an edge has a value of its own or one of its end")
-      unsafe Weighted(sums, EntryValues(values: values.pointer)).run(blocks: width / 8)
-    } else if let inputs = unsafe scales.inputs {
-      unsafe Weighted(sums, InputScales(scales: inputs)).run(blocks: width / 8)
-    } else {
-      Weighted(sums, Unweighted()).run(blocks: width / 8)
+    let blocks = width / 8
+    switch unsafe (sparse.values?.pointer, scales.inputs) {
+    case (let values?, let inputs?):
+      unsafe Weighted(sums, ScaledEntryValues(values: values, scales: inputs)).run(blocks: blocks)
+    case (let values?, nil):
+      unsafe Weighted(sums, EntryValues(values: values)).run(blocks: blocks)
+    case (nil, let inputs?):
+      unsafe Weighted(sums, InputScales(scales: inputs)).run(blocks: blocks)
+    case (nil, nil):
+      Weighted(sums, Unweighted()).run(blocks: blocks)
     }
   }
 

@@ -14,7 +14,7 @@ package enum SparseProduct {
   package struct Scales {
     /// By the row that is written. In a transposed product: by the column, `(C)`.
     package let outputs: UnsafePointer<Float>?
-    /// By the row of the dense matrix. Not together with values of entries.
+    /// By the row of the dense matrix.
     package let inputs: UnsafePointer<Float>?
 
     /// All 1.
@@ -45,12 +45,14 @@ package enum SparseProduct {
   ) {
     let blocks = RowLayout.wholeBlocks(columns) / RowLayout.lanes
     let rows = Rows(sparse: sparse, dense: dense, scales: scales, output: output, total: total)
-    if let values = sparse.values {
-      unsafe precondition(scales.inputs == nil, "an edge has a value of its own or one of its end")
-      unsafe Weighted(rows, EntryValues(values: values.pointer)).run(blocks: blocks)
-    } else if let inputs = unsafe scales.inputs {
+    switch unsafe (sparse.values?.pointer, scales.inputs) {
+    case (let values?, let inputs?):
+      unsafe Weighted(rows, ScaledEntryValues(values: values, scales: inputs)).run(blocks: blocks)
+    case (let values?, nil):
+      unsafe Weighted(rows, EntryValues(values: values)).run(blocks: blocks)
+    case (nil, let inputs?):
       unsafe Weighted(rows, InputScales(scales: inputs)).run(blocks: blocks)
-    } else {
+    case (nil, nil):
       Weighted(rows, Unweighted()).run(blocks: blocks)
     }
   }
@@ -140,5 +142,19 @@ struct InputScales: EntryWeights {
     _ row: UnsafePointer<Float>, entry: Int, index: Int, to sum: inout Lanes
   ) {
     unsafe sum.add(SIMD8(repeating: scales[index]), times: row)
+  }
+}
+
+/// A weight for each entry and one for each dense row.
+@safe
+struct ScaledEntryValues: EntryWeights {
+  let values: UnsafePointer<Float>
+  let scales: UnsafePointer<Float>
+
+  @inline(__always)
+  func add<Lanes: LaneBlock>(
+    _ row: UnsafePointer<Float>, entry: Int, index: Int, to sum: inout Lanes
+  ) {
+    unsafe sum.add(SIMD8(repeating: values[entry] * scales[index]), times: row)
   }
 }

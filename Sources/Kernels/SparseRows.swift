@@ -44,5 +44,17 @@ package final class SparseRows {
     }
   }
 
+  /// The same entries with values of their own, without a copy of where they are.
+  ///
+  /// - Parameters:
+  ///   - pattern: The entries.
+  ///   - values: `(E)`.
+  package init(_ pattern: SparseRows, values: AlignedBuffer<Float>) {
+    precondition(values.count == pattern.entryCount, "there is a value for each entry")
+    (rowCount, columnCount) = (pattern.rowCount, pattern.columnCount)
+    (starts, columns) = (pattern.starts, pattern.columns)
+    self.values = values
+  }
+
   package var entryCount: Int { columns.count - prefetchDistance }
 }

@@ -21,6 +21,7 @@ package struct Philox: Sendable {
     case dropout
     case candidates
     case walks
+    case nodeDropout
   }
 
   private let key: SIMD2<UInt32>

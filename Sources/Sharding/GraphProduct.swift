@@ -5,6 +5,7 @@ package import Kernels
 ///
 ///     users ← L_u A (R_i items)        items ← L_i Aᵀ (R_u users)
 ///
+/// where an edge may have a weight that changes from step to step in place of 1.
 /// Users' rows stay with their rank; of items each rank owns some rows, and reads all.
 ///
 /// - Complexity: O(edges · F / P) for each product. Items' rows take two collectives: partial sums to
@@ -59,12 +60,14 @@ package final class GraphProduct {
   /// - Parameters:
   ///   - items: `(I, stride)`.
   ///   - scales: `(U')` for what is written, `(I)` for what is read.
+  ///   - weights: Of the edges; `nil` for 1.
   ///   - users: `(U', stride)`, overwritten.
   package func multiply(
-    items: UnsafePointer<Float>, _ scales: Scales, intoUsers users: UnsafeMutablePointer<Float>
+    items: UnsafePointer<Float>, _ scales: Scales, weights: EdgeWeights? = nil,
+    intoUsers users: UnsafeMutablePointer<Float>
   ) {
     unsafe SparseProduct.multiply(
-      graph.edges, by: Matrix(items, stride: stride), columns: stride,
+      weights?.byUser ?? graph.edges, by: Matrix(items, stride: stride), columns: stride,
       scales: scales.pointers, into: MutableMatrix(users, stride: stride))
   }
 
@@ -73,13 +76,15 @@ package final class GraphProduct {
   /// - Parameters:
   ///   - users: `(U', stride)`.
   ///   - scales: `(I)` for what is written, `(U')` for what is read.
+  ///   - weights: Of the edges; `nil` for 1.
   ///   - items: `(owned, stride)`, overwritten.
   /// - Throws: What the group throws.
   package func multiply(
-    users: UnsafePointer<Float>, _ scales: Scales, intoItems items: UnsafeMutablePointer<Float>
+    users: UnsafePointer<Float>, _ scales: Scales, weights: EdgeWeights? = nil,
+    intoItems items: UnsafeMutablePointer<Float>
   ) throws {
     unsafe SparseProduct.multiplyTransposed(
-      graph.transposed, by: Matrix(users, stride: stride), columns: stride,
+      weights?.byItem ?? graph.transposed, by: Matrix(users, stride: stride), columns: stride,
       scales: scales.pointers, scratch: scratch, into: partials)
     unsafe try exchange.reduce(partials, into: items)
   }

@@ -39,6 +39,9 @@ extension TrainingConfiguration {
   /// The dropout that is asked for, or the family's usual one.
   package var resolvedDropout: Double { dropout ?? backbone.standardDropout }
 
+  /// The node dropout that is asked for, or none, as the authors' program.
+  package var resolvedNodeDropout: Double { nodeDropout ?? 0 }
+
   /// The deviation that is asked for, or the family's usual one.
   package var resolvedInitialDeviation: Double {
     initialDeviation ?? backbone.standardInitialDeviation
@@ -55,6 +58,7 @@ extension TrainingConfiguration {
   /// Writes down what the family takes for options that were not given and that it has.
   package mutating func fillBackboneDefaults() {
     if Self.dropoutFamilies.contains(backbone) { dropout = resolvedDropout }
+    if backbone == .ngcf { nodeDropout = resolvedNodeDropout }
     if backbone == .sasrec {
       (blocks, heads, sequenceLength) = (resolvedBlocks, resolvedHeads, resolvedSequenceLength)
     }
@@ -95,7 +99,9 @@ extension TrainingConfiguration {
         factors: factors, layers: layers, initialDeviation: resolvedInitialDeviation)
     case .ngcf:
       NeuralGraphCollaborativeFiltering(
-        .init(factors: factors, layers: layers, dropout: Float(resolvedDropout)),
+        .init(
+          factors: factors, layers: layers, dropout: Float(resolvedDropout),
+          nodeDropout: Float(resolvedNodeDropout)),
         userCount: userCount, itemCount: itemCount)
     case .pinsage:
       PinSage(
@@ -134,6 +140,10 @@ extension TrainingConfiguration {
     guard resolvedDropout == 0 || Self.dropoutFamilies.contains(backbone) else {
       throw .usage(
         "--dropout \(resolvedDropout): the backbone \(backbone.rawValue) has no dropout")
+    }
+    guard resolvedNodeDropout == 0 || backbone == .ngcf else {
+      throw .usage(
+        "--node-dropout \(resolvedNodeDropout): only ngcf has it, not \(backbone.rawValue)")
     }
     if let initialDeviation, !Self.normalFamilies.contains(backbone) {
       throw .usage(

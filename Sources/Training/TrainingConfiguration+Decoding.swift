@@ -40,6 +40,7 @@ extension TrainingConfiguration {
 
     layers = try optional(.layers)
     dropout = try optional(.dropout)
+    nodeDropout = try optional(.nodeDropout)
     neighbours = try optional(.neighbours)
     walks = try optional(.walks)
     walkLength = try optional(.walkLength)

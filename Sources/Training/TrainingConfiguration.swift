@@ -106,6 +106,9 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// The share of activations that a backbone with dropout drops in training; see
   /// ``resolvedDropout``.
   package var dropout: Double?
+  /// The share of the graph's entries that NGCF leaves out in training; see
+  /// ``resolvedNodeDropout``.
+  package var nodeDropout: Double?
   /// The most neighbours of a node, walks from it and items that each visits, of backbones that
   /// walk; see ``walks(_:)``.
   package var neighbours: Int?
@@ -178,6 +181,7 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     case unlabeledPerLabeled, unlabeledWeight, unlabeledSource, innerRate, innerStep, innerShare
     case dropRate, dropSteps, reweightPower, rowDecay, outputWeights, initialDeviation, tables
     case reduction, checkpointEvery, checkpointEpochs, keep, checkpointRequired, onNonfinite, seed
+    case nodeDropout
   }
 
   package init() {}
@@ -197,6 +201,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     try validateBackbone()
     let dropout = resolvedDropout
     try require(dropout >= 0 && dropout < 1, "dropout", dropout, "in 0 ..< 1")
+    let nodeDropout = resolvedNodeDropout
+    try require(nodeDropout >= 0 && nodeDropout < 1, "node-dropout", nodeDropout, "in 0 ..< 1")
     try require((1...1 << 24).contains(batch), "batch", batch, "in 1 ... 16777216")
     try require((1...1 << 20).contains(epochs), "epochs", epochs, "in 1 ... 1048576")
     try require(patience >= 0, "patience", patience, "at least 0")
@@ -257,7 +263,8 @@ package struct TrainingConfiguration: Codable, Equatable, Sendable {
     [
       ("method", method.rawValue), ("backbone", backbone.rawValue), ("factors", "\(factors)"),
       ("biases", "\(biases)"), ("layers", resolvedLayers.map { "\($0)" } ?? "none"),
-      ("dropout", "\(resolvedDropout)"), ("neighbours", "\(resolvedNeighbours)"),
+      ("dropout", "\(resolvedDropout)"), ("node-dropout", "\(resolvedNodeDropout)"),
+      ("neighbours", "\(resolvedNeighbours)"),
       ("walks", "\(resolvedWalks)"), ("walk-length", "\(resolvedWalkLength)"),
       ("blocks", resolvedBlocks.map { "\($0)" } ?? "none"),
       ("heads", resolvedHeads.map { "\($0)" } ?? "none"),

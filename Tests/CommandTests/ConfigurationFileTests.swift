@@ -21,7 +21,7 @@ import Testing
   /// Those that gmf has not, with a backbone that has.
   static let others = [
     "pinsage": ["layers": "1", "neighbours": "5", "walks": "20", "walk-length": "2"],
-    "ngcf": ["layers": "2", "dropout": "0.3"],
+    "ngcf": ["layers": "2", "dropout": "0.3", "node-dropout": "0.2"],
   ]
   /// Those that need another dataset or other runs.
   static let elsewhere: Set = ["blocks", "heads", "sequence-length", "initialize-from"]

@@ -50,7 +50,7 @@ struct Help {
       [
         "output", "method", "backbone", "factors", "biases", "batch", "epochs", "patience",
         "select", "select-protocol", "evaluate-every", "report-test", "lists", "layers", "dropout",
-        "neighbours", "walks", "walk-length", "blocks", "heads", "sequence-length",
+        "node-dropout", "neighbours", "walks", "walk-length", "blocks", "heads", "sequence-length",
         "initialize-from", "optimizer", "rate",
         "weight-decay", "row-decay",
         "unlabeled-per-labeled",

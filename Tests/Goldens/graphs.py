@@ -14,7 +14,7 @@ which are exact to the last digits of float64, and central differences are compa
 
 Layout of graphs.json: edges -> [user, item] pairs, one user and one item without any;
 neighbours -> {users, items}: for each node [item, weight] pairs, weights exact in float32; models ->
-lightgcn, ngcf, pinsage -> {
+lightgcn, ngcf, pinsage, ngcf-node-dropout -> {
     factors, layers   F and K
     tensors           name in model files -> numbers, row-major, exact in float32
     users, items      the propagated rows, row-major
@@ -76,9 +76,13 @@ def lightgcn(tensors, layers):
     return sum(rows) / (layers + 1)
 
 
-def ngcf(tensors, layers):
+def mean_operator():
     a = adjacency() + np.eye(USERS + ITEMS)
-    operator = a / a.sum(axis=1, keepdims=True)
+    return a / a.sum(axis=1, keepdims=True)
+
+
+def ngcf(tensors, layers, operator=None):
+    operator = mean_operator() if operator is None else operator
     x = rows_of(tensors)
     parts = [x]
     for layer in range(1, layers + 1):
@@ -89,6 +93,41 @@ def ngcf(tensors, layers):
         )
         parts.append(normalize(x))
     return np.concatenate(parts, axis=1)
+
+
+def mix(value):
+    """The finalizer of SplitMix64 (Steele et al., OOPSLA 2014)."""
+    value = (value + 0x9E3779B97F4A7C15) % 2**64
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    value = (value ^ value >> 27) * 0x94D049BB133111EB % 2**64
+    return value ^ value >> 31
+
+
+def philox(seed, purpose, step, row, place):
+    """Philox 4x32-10 (Salmon et al., SC 2011), keyed as docs/decisions/0008-randomness.md says."""
+    key = mix((seed + mix(purpose)) % 2**64)
+    k = [key % 2**32, key >> 32]
+    c = [row % 2**32, row >> 32, place, step]
+    for _ in range(10):
+        first, second = c[0] * 0xD2511F53, c[2] * 0xCD9E8D57
+        c = [second >> 32 ^ c[1] ^ k[0], second % 2**32, first >> 32 ^ c[3] ^ k[1], first % 2**32]
+        k = [(k[0] + 0x9E3779B9) % 2**32, (k[1] + 0xBB67AE85) % 2**32]
+    return c
+
+
+def ngcf_with_node_dropout(tensors, layers, rate=np.float32(0.3), seed=3, step=7):
+    """Each entry of the operator falls out, both directions of an edge and the diagonal by themselves."""
+    operator = mean_operator()
+    weight = lambda word: 0 if word < int(float(rate) * 2**32) else float(1 / (1 - rate))
+    words = lambda row, place: philox(seed, 13, step, row, place)
+    for node in range(USERS + ITEMS):
+        operator[node, node] *= weight(words(node, 0)[0])
+    for user in range(USERS):
+        for place, item in enumerate(sorted(i for u, i in EDGES if u == user)):
+            to_user, to_item = words(user, 1 + place)[:2]
+            operator[user, USERS + item] *= weight(to_user)
+            operator[USERS + item, user] *= weight(to_item)
+    return ngcf(tensors, layers, operator)
 
 
 def draw_neighbours():
@@ -128,7 +167,7 @@ def tensors_of(name, factors, layers):
         "item.factors": draw(ITEMS, factors),
     }
     for layer in range(1, layers + 1):
-        if name == "ngcf":
+        if name.startswith("ngcf"):
             for part in ["neighbours", "interaction"]:
                 tensors[f"layers.{layer}.{part}.weight"] = draw(factors, factors) / 2
                 tensors[f"layers.{layer}.{part}.bias"] = draw(factors)
@@ -200,6 +239,7 @@ def compute():
             "lightgcn": case("lightgcn", lightgcn, 5, 3),
             "ngcf": case("ngcf", ngcf, 5, 2),
             "pinsage": case("pinsage", pinsage, 8, 2),
+            "ngcf-node-dropout": case("ngcf-node-dropout", ngcf_with_node_dropout, 5, 2),
         },
     }
 

@@ -2,7 +2,13 @@ import Kernels
 
 /// A sparse matrix whose rows lie in 16 shards, some of them empty, and the dense matrices it meets.
 struct SparseProblem {
-  enum Weights: CaseIterable { case none, scales, values }
+  /// `both` gives the entries their values later than their places.
+  enum Weights: CaseIterable {
+    case none, scales, values, both
+
+    var hasScales: Bool { self == .scales || self == .both }
+    var hasValues: Bool { self == .values || self == .both }
+  }
 
   static let (columnCount, shardCount) = (5, 16)
 
@@ -47,11 +53,31 @@ struct SparseProblem {
     let startBuffer = AlignedBuffer(starts)
     let columnBuffer = AlignedBuffer(rows.flatMap { entries[$0] })
     let valueBuffer = AlignedBuffer(rows.flatMap { values[$0] })
-    return withExtendedLifetime((startBuffer, columnBuffer, valueBuffer)) {
-      unsafe SparseRows(
-        rowCount: rows.count, columnCount: Self.columnCount, starts: startBuffer.pointer,
-        columns: columnBuffer.pointer, values: weights == .values ? valueBuffer.pointer : nil)
+    let sparse = unsafe SparseRows(
+      rowCount: rows.count, columnCount: Self.columnCount, starts: startBuffer.pointer,
+      columns: columnBuffer.pointer, values: weights == .values ? valueBuffer.pointer : nil)
+    withExtendedLifetime((startBuffer, columnBuffer)) {}
+    return weights == .both ? SparseRows(sparse, values: valueBuffer) : sparse
+  }
+
+  private func transposed(_ rows: Range<Int>, _ runs: ShardRuns, ordered: Bool) -> SparseColumns {
+    let sparse = sparse(rows)
+    let columns = SparseColumns(sparse, runs: runs, ordered: ordered)
+    guard weights == .both, let values = sparse.values else { return columns }
+    let moved = AlignedBuffer<Float>(count: values.count)
+    for (entry, place) in SparseColumns.places(of: sparse).values.enumerated() {
+      unsafe moved.pointer[Int(place)] = values.pointer[entry]
     }
+    let pattern = SparseProblem(self, weights: .none)
+    return SparseColumns(
+      SparseColumns(pattern.sparse(rows), runs: runs, ordered: ordered), values: moved)
+  }
+
+  private init(_ other: SparseProblem, weights: Weights) {
+    (self.weights, width, rowsPerShard) = (weights, other.width, other.rowsPerShard)
+    (entries, values) = (other.entries, other.values)
+    (rowScales, columnScales) = (other.rowScales, other.columnScales)
+    (users, items) = (other.users, other.items)
   }
 
   /// `S · items` of all rows, added to `total` as well.
@@ -61,8 +87,8 @@ struct SparseProblem {
     let dense = Rows(items, columns: width)
     let (outputs, inputs) = (AlignedBuffer(rowScales), AlignedBuffer(columnScales))
     let scales = unsafe SparseProduct.Scales(
-      outputs: weights == .scales ? outputs.pointer : nil,
-      inputs: weights == .scales ? inputs.pointer : nil)
+      outputs: weights.hasScales ? outputs.pointer : nil,
+      inputs: weights.hasScales ? inputs.pointer : nil)
     SparseProduct.multiply(
       sparse, by: dense.matrix, columns: width, scales: scales, into: output.mutable,
       total: total?.mutable)
@@ -84,15 +110,15 @@ struct SparseProblem {
     let numbers = AlignedBuffer(shards.map { UInt32($0) })
     let firsts = AlignedBuffer(blocks.flatMap { b in b.map { _ in UInt32(b.lowerBound) } })
     let unread = AlignedBuffer<UInt16>(count: 1)
-    let sparse = unsafe SparseColumns(
-      self.sparse(rows),
-      runs: ShardRuns(
+    let sparse = unsafe transposed(
+      rows,
+      ShardRuns(
         starts: starts.pointer, shards: numbers.pointer, blocks: firsts.pointer,
         shardOfRow: unread.pointer, count: shards.count), ordered: ordered)
     let (outputs, inputs) = (AlignedBuffer(columnScales), AlignedBuffer(Array(rowScales[rows])))
     let scales = unsafe SparseProduct.Scales(
-      outputs: weights == .scales ? outputs.pointer : nil,
-      inputs: weights == .scales ? inputs.pointer : nil)
+      outputs: weights.hasScales ? outputs.pointer : nil,
+      inputs: weights.hasScales ? inputs.pointer : nil)
     let partials = sparse.makePartials(stride: 8 + dense.stride)
     SparseProduct.multiplyTransposed(
       sparse, by: dense.matrix, columns: width, scales: scales,
@@ -120,9 +146,10 @@ extension SparseProblem {
         case .none: sum += value
         case .values: sum.addProduct(values[row][entry], value)
         case .scales: sum.addProduct(columnScales[Int(column)], value)
+        case .both: sum.addProduct(values[row][entry] * columnScales[Int(column)], value)
         }
       }
-      return weights == .scales ? rowScales[row] * sum : sum
+      return weights.hasScales ? rowScales[row] * sum : sum
     }
   }
 
@@ -140,9 +167,10 @@ extension SparseProblem {
         case .none: sum += value
         case .values: sum.addProduct(values[row][entry], value)
         case .scales: sum.addProduct(rowScales[row], value)
+        case .both: sum.addProduct(values[row][entry] * rowScales[row], value)
         }
       }
-      return weights == .scales ? columnScales[Int(column)] * sum : sum
+      return weights.hasScales ? columnScales[Int(column)] * sum : sum
     }
   }
 

@@ -168,7 +168,7 @@ extension TrainingConfiguration {
       $0.rate = backbone == .gmf ? 0.05 : 0.01
       if BackboneName.graphModels.contains(backbone) { $0.rowDecay = 0.05 }
       if backbone == .lightgcn { $0.factors = 10 }
-      if backbone == .ngcf { ($0.factors, $0.dropout) = (10, 0.2) }
+      if backbone == .ngcf { ($0.factors, $0.dropout, $0.nodeDropout) = (10, 0.2, 0.1) }
       if backbone == .pinsage { ($0.neighbours, $0.walks, $0.walkLength) = (4, 10, 2) }
     }
   }

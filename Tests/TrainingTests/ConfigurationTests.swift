@@ -87,6 +87,12 @@ import Training
     },
     Mistake("--dropout 1.0: must be in 0 ..< 1") { ($0.backbone, $0.dropout) = (.ngcf, 1) },
     Mistake("--dropout nan: must be in 0 ..< 1") { ($0.backbone, $0.dropout) = (.ngcf, .nan) },
+    Mistake("--node-dropout 0.1: only ngcf has it, not lightgcn") {
+      ($0.backbone, $0.nodeDropout) = (.lightgcn, 0.1)
+    },
+    Mistake("--node-dropout 1.0: must be in 0 ..< 1") {
+      ($0.backbone, $0.nodeDropout) = (.ngcf, 1)
+    },
     Mistake("--factors 10: must be a multiple of 8 with --backbone pinsage") {
       ($0.backbone, $0.factors) = (.pinsage, 10)
     },
@@ -179,8 +185,8 @@ import Training
     ]
     // Options that are not set are not written, but count: none is a value too.
     let unset = [
-      "layers", "dropout", "initial-deviation", "neighbours", "walks", "walk-length", "blocks",
-      "heads", "sequence-length", "initialize-from",
+      "layers", "dropout", "node-dropout", "initial-deviation", "neighbours", "walks",
+      "walk-length", "blocks", "heads", "sequence-length", "initialize-from",
     ]
     #expect(
       Set(TrainingConfiguration().defining.map(\.option))

@@ -17,7 +17,9 @@ enum GraphModel {
     return switch configuration.backbone {
     case .ngcf:
       NeuralGraphCollaborativeFiltering(
-        .init(factors: factors, layers: layers, dropout: Float(configuration.resolvedDropout)),
+        .init(
+          factors: factors, layers: layers, dropout: Float(configuration.resolvedDropout),
+          nodeDropout: Float(configuration.resolvedNodeDropout)),
         userCount: 16, itemCount: 40)
     case .pinsage:
       PinSage(

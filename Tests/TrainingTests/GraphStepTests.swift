@@ -20,7 +20,7 @@ import Training
       $0.optimizer = .sgd
       $0.rate = 1
       $0.weightDecay = 0
-      if backbone == .ngcf { $0.dropout = 0.2 }
+      if backbone == .ngcf { ($0.dropout, $0.nodeDropout) = (0.2, 0.1) }
     }
   }
 

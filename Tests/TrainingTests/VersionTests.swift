@@ -98,6 +98,7 @@ import Training
     (changed.dropRate, changed.dropSteps, changed.reweightPower) = (0.5, 6, 0.75)
     (changed.rowDecay, changed.outputWeights) = (0.125, .ones)
     (changed.checkpointRequired, changed.onNonfinite) = (true, .skipStep)
+    changed.nodeDropout = 0.375
     #expect(try decode(try object(changed)) == changed)
   }
 }

@@ -11,7 +11,7 @@ package import Sharding
 ///
 /// Wang et al., *Neural Graph Collaborative Filtering*, SIGIR 2019, sections 2.2 and 2.3, with the
 /// row-normalised adjacency that the authors' code takes by default. Each layer's output passes
-/// message dropout. Initial values are Xavier's.
+/// message dropout, and `Â` may pass node dropout (``NodeDropout``). Initial values are Xavier's.
 package final class NeuralGraphCollaborativeFiltering: PropagatedProduct {
   /// Sizes of a model.
   package struct Shape: Equatable, Sendable {
@@ -21,12 +21,15 @@ package final class NeuralGraphCollaborativeFiltering: PropagatedProduct {
     package let layers: Int
     /// The share of a layer's output that is dropped in training.
     package let dropout: Float
+    /// The share of the entries of `Â` that is left out in training.
+    package let nodeDropout: Float
 
-    package init(factors: Int, layers: Int, dropout: Float) {
+    package init(factors: Int, layers: Int, dropout: Float, nodeDropout: Float = 0) {
       precondition(layers >= 1, "a graph model has at least one layer")
       self.factors = factors
       self.layers = layers
       self.dropout = dropout
+      self.nodeDropout = nodeDropout
     }
   }
 

@@ -22,7 +22,10 @@ final class NeuralGraphPropagation: Propagation {
   private let scoredGather: TableGather
   /// `(I)`: `1 / (degree + 1)` of every item.
   private let allScales: AlignedBuffer<Float>
+  private let nodeDropout: NodeDropout?
   private var dropout: DropoutKey?
+  /// The entries of `Â` that the last forward pass kept; `nil` for all.
+  private var kept: NodeDropout?
 
   /// A collective.
   ///
@@ -58,10 +61,17 @@ final class NeuralGraphPropagation: Propagation {
     allItems = AlignedBuffer(count: graph.itemDegrees.count * stride)
     scoredGather = TableGather(of: graph, stride: scored.stride)
     allScales = AlignedBuffer(graph.itemDegrees) { 1 / ($0 + 1) }
+    nodeDropout =
+      shape.nodeDropout > 0
+      ? NodeDropout(
+        rate: shape.nodeDropout, graph: graph, userCount: userCount, userScales: userSide.scales,
+        itemScales: itemSide.scales) : nil
   }
 
   func forward(_ tables: PropagatedTables, dropout: DropoutKey?) throws {
     self.dropout = dropout
+    kept = dropout == nil ? nil : nodeDropout
+    if let dropout { kept?.draw(dropout) }
     let finalUsers = unsafe users.weights.pointer
     unsafe userSide.begin(userRows(0, tables), into: finalUsers)
     unsafe itemSide.begin(itemRows(0, tables), into: scoredOwn.pointer)
@@ -70,12 +80,12 @@ final class NeuralGraphPropagation: Propagation {
       let items = unsafe try product.all(itemInput, gatheredInto: allItems.pointer)
       unsafe product.multiply(
         items: items, GraphProduct.Scales(written: userSide.scales, read: nil),
-        intoUsers: userSide.mean(layer))
+        weights: kept?.toUsers, intoUsers: userSide.mean(layer))
       unsafe try product.multiply(
         users: userInput, GraphProduct.Scales(written: allScales, read: nil),
-        intoItems: itemSide.mean(layer))
-      unsafe userSide.addSelf(userInput, to: userSide.mean(layer))
-      unsafe itemSide.addSelf(itemInput, to: itemSide.mean(layer))
+        weights: kept?.toItems, intoItems: itemSide.mean(layer))
+      unsafe userSide.addSelf(userInput, kept?.users, to: userSide.mean(layer))
+      unsafe itemSide.addSelf(itemInput, kept?.items, to: itemSide.mean(layer))
       unsafe userSide.forward(
         layer, rows: userInput, dense: tables.dense, dropout: dropout, into: finalUsers)
       unsafe itemSide.forward(
@@ -104,19 +114,20 @@ final class NeuralGraphPropagation: Propagation {
     return (userSide.finish(), itemSide.finish())
   }
 
-  /// The gradient of the means reaches the rows that they are means of: `Âᵀ`.
+  /// The gradient of the means reaches the rows that they are means of: `Âᵀ`, so that it goes against
+  /// the messages.
   private func passBack() throws {
     let items = unsafe try product.all(
       itemSide.sumGradient.pointer, gatheredInto: allItems.pointer)
     unsafe product.multiply(
-      items: items, GraphProduct.Scales(written: nil, read: allScales),
+      items: items, GraphProduct.Scales(written: nil, read: allScales), weights: kept?.toItems,
       intoUsers: userSide.scratch.pointer)
     unsafe try product.multiply(
       users: userSide.sumGradient.pointer,
-      GraphProduct.Scales(written: nil, read: userSide.scales),
+      GraphProduct.Scales(written: nil, read: userSide.scales), weights: kept?.toUsers,
       intoItems: itemSide.scratch.pointer)
-    for side in [userSide, itemSide] {
-      unsafe side.addSelf(side.sumGradient.pointer, to: side.gradient.pointer)
+    for (side, selves) in [(userSide, kept?.users), (itemSide, kept?.items)] {
+      unsafe side.addSelf(side.sumGradient.pointer, selves, to: side.gradient.pointer)
       unsafe side.addToGradient(side.scratch.pointer)
     }
   }

@@ -102,11 +102,15 @@ final class NeuralGraphSide {
       Matrix(rows, stride: stride), by: 1, into: scored(0, target), rows: count, columns: stride)
   }
 
-  /// Adds the rows themselves to the sums of their neighbours, which have their scale already.
-  func addSelf(_ rows: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>) {
+  /// Adds the rows themselves to the sums of their neighbours, which have their scale already;
+  /// `connections` are those of a step with node dropout.
+  func addSelf(
+    _ rows: UnsafePointer<Float>, _ connections: NodeDropout.SelfConnections?,
+    to sums: UnsafeMutablePointer<Float>
+  ) {
     unsafe Elementwise.addRows(
-      Matrix(rows, stride: stride), by: scales.pointer, to: MutableMatrix(sums, stride: stride),
-      rows: count, columns: stride)
+      Matrix(rows, stride: stride), by: (connections?.values ?? scales).pointer,
+      to: MutableMatrix(sums, stride: stride), rows: count, columns: stride)
   }
 
   /// Computes layer `layer`, from 1, from the rows before it and the neighbours' means.

@@ -52,6 +52,11 @@ struct TrainingOptions: ParsableArguments {
   var dropout: Double?
   @Option(
     help: ArgumentHelp(
+      "Share of the graph's entries that ngcf leaves out in a step, in 0 ..< 1; default: 0.",
+      valueName: "x"))
+  var nodeDropout: Double?
+  @Option(
+    help: ArgumentHelp(
       "The most neighbours of a user or item with pinsage; default: "
         + "\(TrainingConfiguration.standardNeighbours).", valueName: "n"))
   var neighbours: Int?
@@ -186,6 +191,7 @@ struct TrainingOptions: ParsableArguments {
     resolved.biases = biases
     resolved.layers = layers ?? backbone.standardLayers
     resolved.dropout = dropout
+    resolved.nodeDropout = nodeDropout
     resolved.neighbours = neighbours
     resolved.walks = walks
     resolved.walkLength = walkLength
