@@ -5,6 +5,7 @@ package enum CallKind: Int64, Sendable {
   case openFile, createFile, writeFile, readFile, closeFile
   case shareMemory, arrive, wait, closeMemory
   case makeRoute, startRound, finishRound
+  case synchronizeFile
 
   /// What a rank was doing, for an error message.
   package func description(count: Int64, detail: Int64) -> String {
@@ -22,6 +23,7 @@ package enum CallKind: Int64, Sendable {
     case .writeFile: "write a file"
     case .readFile: "read a file"
     case .closeFile: "close a file"
+    case .synchronizeFile: "bring a file to the disk"
     case .shareMemory: "share memory"
     case .arrive: "arrive at a fence of memory \(detail)"
     case .wait: "wait at a fence of memory \(detail)"

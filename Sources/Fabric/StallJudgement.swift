@@ -20,6 +20,13 @@ package struct RankObservation: Equatable, Sendable {
   }
 
   var name: String { "rank \(rank) on \(host)" }
+  /// Whether it is known to wait for others.
+  var isWaiting: Bool {
+    guard let report else { return false }
+    return isHeard && report.state == .running && report.isWaiting
+  }
+  /// The calls it is known to have made.
+  var calls: Int { report?.calls.last ?? 0 }
 
   /// Whether its reports can be taken for what is so now.
   package var isHeard: Bool { !isLost && report != nil && silence < StallJudgement.silentAfter }
@@ -51,15 +58,14 @@ package enum StallJudgement: Equatable, Sendable {
     if let mismatch = mismatch(ranks) { return .mismatch(mismatch) }
     let isFailing = ranks.contains { $0.report?.state == .failing || $0.isLost }
     let limit = timeout + (isFailing ? failingGrace : 0)
-    let waiting = ranks.filter { rank in
-      guard let report = rank.report, rank.isHeard, report.state == .running else { return false }
-      return report.isWaiting && report.age >= limit
-    }
-    guard let first = waiting.first, let report = first.report else { return nil }
+    let waiting = ranks.filter { $0.isWaiting && $0.report?.age ?? 0 >= limit }
+    let culprit = culprit(ranks, waiting)
+    let others = waiting.filter { $0.rank != culprit?.rank }
+    guard let first = others.first, let report = first.report else { return nil }
     let waiters =
       "\(first.name) has waited \(Int(report.age)) s in \(report.callText), \(report.place)"
-      + (waiting.count > 1 ? ", and \(waiting.count - 1) more" : "")
-    guard let culprit = culprit(ranks, waiting) else {
+      + (others.count > 1 ? ", and \(others.count - 1) more" : "")
+    guard let culprit else {
       return .stall("no rank is late, and yet a call does not end: \(waiters)")
     }
     return .stall("\(describe(culprit)); \(waiters)")
@@ -81,15 +87,19 @@ package enum StallJudgement: Equatable, Sendable {
     return nil
   }
 
-  /// Whom the others wait for: a rank that fell silent, or else the one that is furthest behind
-  /// and not waiting itself, or else one that never said anything.
+  /// Whom the others wait for: a rank that fell silent, or else the one that is furthest behind,
+  /// unless it waits itself and nobody has left that call behind, or else one that never said
+  /// anything.
   private static func culprit(
     _ ranks: [RankObservation], _ waiting: [RankObservation]
   ) -> RankObservation? {
     let known = ranks.filter { $0.report != nil }
     let silent = known.filter { !$0.isHeard && $0.report?.state != .done }
     let late = (silent.isEmpty ? known : silent).min { progress($0) < progress($1) }
-    if let late, !waiting.contains(late) { return late }
+    if let late {
+      let isBehind = known.contains { $0.isWaiting && $0.calls > late.calls }
+      if isBehind || !waiting.contains(late) { return late }
+    }
     return ranks.first { $0.report == nil }
   }
 

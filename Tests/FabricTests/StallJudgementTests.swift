@@ -69,6 +69,25 @@ import Testing
         == true)
   }
 
+  /// A disk that hangs: the others have left the call behind that it is in.
+  @Test func aRankWhoseDiskHangsIsNamed() {
+    let syncing: [(CallKind, Int)] = [(.createFile, 100), (.synchronizeFile, 0)]
+    let late = Self.rank(0, calls: syncing, inside: true, age: 9, activity: .checkpoint)
+    let waiter = Self.rank(1, calls: syncing + [(.closeFile, 0)], inside: true, age: 6)
+    #expect(
+      Self.stall([late, waiter]) == "rank 0 on node0 is in call 2 (bring a file to the disk), "
+        + "phase checkpoint of epoch 2, step 30, for 9 s; rank 1 on node1 has waited 6 s in call 3 "
+        + "(close a file), phase reduce of epoch 2, step 30")
+    // Nobody is ahead: a disk that all share.
+    #expect(Self.stall([late, late])?.hasPrefix("no rank is late, and yet") == true)
+    // The one that is ahead has not waited for long enough.
+    let soon = Self.rank(1, calls: syncing + [(.closeFile, 0)], inside: true, age: 4)
+    #expect(StallJudgement.judge([late, soon], timeout: 5) == nil)
+    // One that is ahead and computes waits for nobody.
+    let busy = Self.rank(1, calls: syncing, inside: false, age: 4)
+    #expect(Self.stall([late, busy])?.hasPrefix("no rank is late, and yet") == true)
+  }
+
   @Test func nobodyWaitsTooLong() {
     let late = Self.rank(0, calls: Self.before, inside: false, age: 1000)
     let waiter = Self.rank(1, calls: Self.waiting, inside: true, age: 4.9)
