@@ -21,7 +21,7 @@ import Training
 
   static func fill(_ model: Model) {
     func fill(_ table: RowTable, _ seed: Int, firstRow: Int) {
-      for row in table.held {
+      for row in table.written {
         for column in 0..<factors {
           unsafe table.row(row)[column] = value(seed, firstRow + row, column)
         }

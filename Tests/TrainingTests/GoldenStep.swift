@@ -71,18 +71,18 @@ struct Parameters: Decodable, Sendable {
       + [Double(dense[layout.stride])]
   }
 
-  /// Sets the rows that a model of factorisation with biases holds.
+  /// Sets the rows of a model of factorisation with biases that this rank writes.
   func fill(_ model: Model) {
     let layout = model.backbone.userLayout
     func fill(_ row: UnsafeMutablePointer<Float>, _ factors: [Double], _ bias: Double) {
       for (column, factor) in factors.enumerated() { unsafe row[column] = Float(factor) }
       unsafe row[layout.biasColumn] = Float(bias)
     }
-    for local in model.users.held {
+    for local in model.users.written {
       let user = model.firstUser + local
       unsafe fill(model.users.row(local), userRows[user], userBiases[user])
     }
-    for item in model.items.held {
+    for item in model.items.written {
       unsafe fill(model.items.row(item), itemRows[item], itemBiases[item])
     }
     let dense = unsafe model.dense.row(0)
