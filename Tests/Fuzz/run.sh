@@ -26,12 +26,17 @@ targets=${targets:-log lists yaml dataset checkpoint safetensors}
 work=${INVERSE_FUZZ_DIRECTORY:-.build/fuzz}
 mkdir -p "$work"
 export INVERSE_FUZZ=1
-# Coverage counters and AddressSanitizer in all of the program; lld, because gold prints a warning
-# for each entry of the sanitizer.
+# Coverage counters and AddressSanitizer in all of the program. Of several -sanitize= the Swift
+# compiler heeds the last, so both are in one; --sanitize is for C and for the linker, which is lld
+# because gold prints a warning for each entry of the sanitizer.
 swift build -c release --product Fuzz --scratch-path "$work/build" --sanitize address \
-  --sanitize fuzzer -Xswiftc -enable-testing -Xlinker -fuse-ld=lld >"$work/build.log" 2>&1 ||
+  --sanitize fuzzer -Xswiftc -sanitize=address,fuzzer -Xswiftc -enable-testing \
+  -Xlinker -fuse-ld=lld >"$work/build.log" 2>&1 ||
   { grep -E "error:" "$work/build.log" >&2; fail "the build failed, see $work/build.log"; }
 fuzz=$(cd "$work/build/release" && pwd)/Fuzz
+# Without counters in Swift's code the fuzzer would grope in the dark and not say so.
+nm "$work/build/release/Fuzz.build/TensorTarget.swift.o" |
+  grep __sanitizer_cov_8bit_counters_init >/dev/null || fail "the build has no coverage counters"
 
 # The fuzzer reports a trap itself. Swift keeps process-wide caches, which are no leaks.
 export SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=0
