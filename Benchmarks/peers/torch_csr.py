@@ -54,8 +54,8 @@ def main():
     parser.add_argument("--repetitions", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    # PyTorch says of its CSR format that it is new.
-    warnings.filterwarnings("ignore", message="Sparse CSR")
+    # PyTorch says of its CSR format that it is new, and that it does not check it.
+    warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")
     users, items = read(options.train)
     scales = 1 / np.sqrt(np.bincount(users)[users] * np.bincount(items)[items])
     values = scales.astype(np.float32)
