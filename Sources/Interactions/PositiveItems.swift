@@ -1,4 +1,6 @@
 /// The edges of a graph of users and items, on the heap.
+///
+/// Safe to share: written while it is made, only read afterwards, freed with this object.
 @safe
 private final class EdgeStorage: Sendable {
   nonisolated(unsafe) let offsets: UnsafeMutableBufferPointer<UInt64>

@@ -14,6 +14,10 @@ package final class EdgeWeights {
   private let valuesByItem: AlignedBuffer<Float>
   private let places: AlignedBuffer<UInt32>
 
+  /// Weights of 0.
+  ///
+  /// - Parameter graph: The edges of this rank's users.
+  /// - Complexity: O(items + edges); no communication.
   package init(of graph: InteractionGraph) {
     values = AlignedBuffer(count: graph.edges.entryCount)
     valuesByItem = AlignedBuffer(count: values.count)

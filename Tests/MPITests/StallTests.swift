@@ -73,6 +73,7 @@ import Testing
     try #require(job.waitForOutput("ready", count: 2), "\(job.standardError)")
     let ranks = ProcessTree.childProcesses(of: job.pid)
     for rank in ranks { kill(rank, SIGSTOP) }
+    // Time is what is tested: twice the timeout passes while all stand still.
     sleep(6)
     for rank in ranks { kill(rank, SIGCONT) }
     let outcome = job.wait()
