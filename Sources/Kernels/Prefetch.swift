@@ -2,7 +2,7 @@ internal import CBuiltins
 
 /// Rows ahead of which the next row is asked for: far enough to hide a trip to the last-level cache
 /// behind the arithmetic of a few rows.
-let prefetchDistance = 8
+let prefetchDistance = 32
 
 /// Asks for `width` floats that will be read soon, at most the first four cache lines of them; the
 /// processor follows the rest by itself.
@@ -24,4 +24,4 @@ func prefetchAll(_ row: UnsafePointer<Float>, width: Int) {
 /// Rows ahead of which to ask for all of a row, of which `bytes` are touched: as much as memory can
 /// be asked for at once, and not so much that it leaves the first-level cache again.
 @inline(__always)
-func prefetchRows(bytes: Int) -> Int { min(max(6144 / bytes, 2), 16) }
+func prefetchRows(bytes: Int) -> Int { min(max(16384 / bytes, 4), 48) }

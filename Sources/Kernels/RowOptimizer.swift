@@ -155,16 +155,23 @@ package enum RowOptimizer: Equatable, Sendable {
       last = rows.count - 1
     }
 
+    /// - Parameters:
+    ///   - row: The row at hand.
+    ///   - rows: All rows.
+    ///   - first: State of a row of floats for each row of the table.
+    ///   - second: Likewise.
+    ///   - number: State of one float for each.
     @inline(__always)
     func fetch(
       _ row: Int, _ rows: Rows, _ first: UnsafeMutablePointer<Float>?,
-      _ second: UnsafeMutablePointer<Float>?
+      _ second: UnsafeMutablePointer<Float>?, number: UnsafeMutablePointer<Float>? = nil
     ) {
       let next = unsafe Int(rows.index[min(row &+ distance, last)])
       let state = rows.stateStart(of: next)
       unsafe prefetchAll(rows.weights(of: next), width: rows.stride)
       if let first = unsafe first { unsafe prefetchAll(first + state, width: rows.stride) }
       if let second = unsafe second { unsafe prefetchAll(second + state, width: rows.stride) }
+      if let number = unsafe number { unsafe inverse_prefetch(number + state) }
       if let lastSteps = unsafe rows.lastSteps {
         unsafe inverse_prefetch(lastSteps + (next &- rows.stateOffset) &* rows.lastStepSpacing)
       }
@@ -223,7 +230,7 @@ package enum RowOptimizer: Equatable, Sendable {
     let ahead = Ahead(rows, streams: 1)
     var finiteness = Finiteness()
     for row in 0..<rows.count {
-      unsafe ahead.fetch(row, rows, nil, nil)
+      unsafe ahead.fetch(row, rows, nil, nil, number: sums)
       let weights = unsafe rows.weights(of: Int(rows.index[row]))
       let gradient = unsafe rows.gradients + row &* rows.stride
       let decay = rows.decay(of: row, at: step)

@@ -68,11 +68,13 @@ extension WeightedProduct {
       let (scale, shardOfRow) = unsafe (input.scoreGradients, input.runs.shardOfRow)
       let weight = unsafe input.dense + column
       let decay = unsafe SideDecay(weights: input.decay?.users)
-      let last = max(segments.count &- 1, 0)
+      let (last, lastSegment) = (max(segments.count &- 1, 0), segments.segmentCount &- 1)
       for segment in 0..<segments.segmentCount {
         var sum = Lanes()
         var bias: Float = 0
         let start = unsafe Int(starts[segment])
+        let later = unsafe order[Int(starts[min(segment &+ prefetchDistance, lastSegment)])]
+        unsafe prefetch(users + Int(userIndex[Int(later)]) &* userSpacing, width: Lanes.width)
         for index in start..<(unsafe Int(starts[segment &+ 1])) {
           let next = unsafe Int(order[min(index &+ prefetchDistance, last)])
           unsafe prefetch(items + Int(itemIndex[next]) &* itemSpacing, width: Lanes.width)
@@ -156,13 +158,18 @@ extension WeightedProduct {
       let decay = unsafe SideDecay(weights: input.decay?.items)
       let items = unsafe input.items.base + column
       let target = unsafe partials.rows.pointer + column
-      let last = max(segments.count &- 1, 0)
+      let (last, lastSegment) = (max(segments.count &- 1, 0), segments.segmentCount &- 1)
       var stack = TreeStack(scratch: scratch, column: column)
       var written = 0
       for segment in 0..<segments.segmentCount {
         var sum = Lanes()
         let start = unsafe Int(starts[segment])
         var leafStart = start
+        if unsafe decay.weights != nil {
+          let later = unsafe order[Int(starts[min(segment &+ prefetchDistance, lastSegment)])]
+          let item = unsafe Int(input.items.index[Int(later)]) &* input.items.spacing
+          unsafe prefetch(items + item, width: Lanes.width)
+        }
         var shard = unsafe isOrdered ? runs.shardOfRow[Int(order[start])] : 0
         for index in start..<(unsafe Int(starts[segment &+ 1])) {
           let next = unsafe Int(order[min(index &+ prefetchDistance, last)])

@@ -70,11 +70,13 @@ extension WeightedProduct {
     let bias = unsafe SIMD4(weights.0[stride], weights.1[stride], weights.2[stride], 0)
     let products = unsafe (scratch + 3 &* width, scratch + 4 &* width, scratch + 5 &* width)
     let (order, starts) = unsafe (segments.order.pointer, segments.segmentStarts.pointer)
-    let last = max(segments.count &- 1, 0)
+    let (last, lastSegment) = (max(segments.count &- 1, 0), segments.segmentCount &- 1)
     for segment in 0..<segments.segmentCount {
       let start = unsafe Int(starts[segment])
       let user = unsafe users.base + Int(users.index[Int(order[start])]) &* users.spacing
       let userShift = unsafe shifts.users[segment]
+      let later = unsafe order[Int(starts[min(segment &+ prefetchDistance, lastSegment)])]
+      unsafe prefetch(users.base + Int(users.index[Int(later)]) &* users.spacing, width: stride)
       for column in Swift.stride(from: 0, to: biasColumn, by: 8) {
         let (value, step) = unsafe (load8(user + column), load8(userShift + column))
         unsafe store8(load8(weights.0 + column) * (value - step), products.0 + column)

@@ -5,9 +5,9 @@
 /// Eight floats, `SIMD8<Float>` in Swift.
 typedef float inverse_float8 __attribute__((ext_vector_type(8)));
 
-/// Asks for the cache line at `address`; any address is allowed.
+/// Asks for the cache line at `address`, up to the second level; any address is allowed.
 static inline __attribute__((always_inline)) void inverse_prefetch(const void *address) {
-  __builtin_prefetch(address);
+  __builtin_prefetch(address, 0, 2);
 }
 
 #ifdef __AVX__
