@@ -62,7 +62,7 @@ let package = Package(
 
     // Leaves: they import nothing of ours but C.
     target("Storage", ["CMappedFiles", "CProcessor"]),
-    target("Randomness", extra: vectorised),
+    target("Randomness", ["CBuiltins"], extra: vectorised),
     target("Fabric"),
 
     // Arithmetic and its distribution.

@@ -43,7 +43,7 @@ let package = Package(
     .target(name: "CMappedFiles"),
     .target(name: "CProcessor"),
     target("Storage", ["CMappedFiles", "CProcessor"]),
-    target("Randomness", extra: vectorised),
+    target("Randomness", ["CBuiltins"], extra: vectorised),
     target("Fabric"),
     target("Kernels", ["COpenBLAS", "CBuiltins"], extra: vectorised),
     target("Sharding", ["Kernels", "Fabric"]),

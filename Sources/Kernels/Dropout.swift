@@ -46,11 +46,7 @@ package enum Dropout {
     precondition(count % 8 == 0, "a mask has whole bytes")
     let threshold = UInt32(Double(rate) * 0x1p32)
     for byte in 0..<count / 8 {
-      var kept: UInt8 = 0
-      for bit in 0..<8 {
-        kept |= unsafe words[8 &* byte &+ bit] >= threshold ? 1 &<< UInt8(bit) : 0
-      }
-      unsafe bits[byte] = kept
+      unsafe bits[byte] = Kernels.bits(of: words + 8 &* byte, atLeast: threshold)
     }
   }
 

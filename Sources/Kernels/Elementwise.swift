@@ -15,6 +15,18 @@ package enum Elementwise {
     }
   }
 
+  /// `target ← left + right`; the target may be one of them.
+  package static func sum(
+    _ left: Matrix, _ right: Matrix, into target: MutableMatrix, rows: Int, columns: Int
+  ) {
+    for row in 0..<rows {
+      let (x, y, z) = unsafe (left.row(row), right.row(row), target.row(row))
+      for column in stride(from: 0, to: columns, by: 8) {
+        unsafe store8(load8(x + column) + load8(y + column), z + column)
+      }
+    }
+  }
+
   /// `target ← target + left ⊙ right`, fused.
   package static func addProduct(
     _ left: Matrix, _ right: Matrix, to target: MutableMatrix, rows: Int, columns: Int

@@ -61,6 +61,18 @@ func select(_ bits: UInt8, _ kept: SIMD8<Float>, _ other: SIMD8<Float>) -> SIMD8
   #endif
 }
 
+/// Bit `j` is set where word `j` of the eight at `words` is at least `bound`.
+@inline(__always)
+func bits(of words: UnsafePointer<UInt32>, atLeast bound: UInt32) -> UInt8 {
+  #if arch(x86_64)
+    unsafe UInt8(truncatingIfNeeded: inverse_at_least(words, bound))
+  #else
+    var kept: UInt8 = 0
+    for bit in 0..<8 { kept |= unsafe words[bit] >= bound ? 1 &<< UInt8(bit) : 0 }
+    return kept
+  #endif
+}
+
 /// The sum of 8 lanes, in a fixed order: halves, quarters, pairs.
 @inline(__always)
 func horizontalSum(_ lanes: SIMD8<Float>) -> Float {

@@ -27,4 +27,25 @@ package enum RowGather {
       }
     }
   }
+
+  /// `table[index[b]] ← source[b]`.
+  ///
+  /// - Parameters:
+  ///   - source: `(rows, columns)`.
+  ///   - index: `(rows)`: a row of the table for each row, each once.
+  ///   - rows: `B`.
+  ///   - columns: Padded to whole blocks: 8 are copied at a time.
+  ///   - table: Overwritten in those rows and columns.
+  /// - Complexity: O(rows · columns); no allocation.
+  package static func scatter(
+    _ source: Matrix, index: UnsafePointer<UInt32>, rows: Int, columns: Int,
+    into table: MutableMatrix
+  ) {
+    for row in 0..<rows {
+      let (values, target) = unsafe (source.row(row), table.row(Int(index[row])))
+      for column in stride(from: 0, to: columns, by: 8) {
+        unsafe store8(load8(values + column), target + column)
+      }
+    }
+  }
 }

@@ -1,3 +1,5 @@
+internal import CBuiltins
+
 /// Random numbers computed from a counter: the same key and counter give the same words on every
 /// rank, in every order, after every restart.
 ///
@@ -121,30 +123,93 @@ package struct Philox: Sendable {
   }
 
   /// The first two words of four rows, each in the lower half of its lane.
-  ///
-  /// Lanes of 64 bits whose upper halves are zero multiply in one instruction.
   @inline(__always)
   private func words(
     row: SIMD4<UInt64>, draw: Int, epoch: Int
   ) -> (SIMD4<UInt64>, SIMD4<UInt64>) {
+    let words = encrypt(
+      row, row &>> 32,
+      SIMD4(repeating: UInt64(UInt32(truncatingIfNeeded: draw))),
+      SIMD4(repeating: UInt64(UInt32(truncatingIfNeeded: epoch))))
+    return (words.0, words.1)
+  }
+
+  /// The block cipher on four counters at a time, each word in the lower half of its lane; upper
+  /// halves of what comes in do not count.
+  ///
+  /// Lanes of 64 bits whose upper halves are zero multiply in one instruction, which does not look
+  /// at them, so the masks cost nothing.
+  @inline(__always)
+  private func encrypt(
+    _ c0: SIMD4<UInt64>, _ c1: SIMD4<UInt64>, _ c2: SIMD4<UInt64>, _ c3: SIMD4<UInt64>
+  ) -> (SIMD4<UInt64>, SIMD4<UInt64>, SIMD4<UInt64>, SIMD4<UInt64>) {
     let mask = SIMD4<UInt64>(repeating: 0xFFFF_FFFF)
     let (multiplier0, multiplier1) = (
       SIMD4<UInt64>(repeating: 0xD251_1F53), SIMD4<UInt64>(repeating: 0xCD9E_8D57)
     )
-    var (c0, c1) = (row & mask, row &>> 32)
-    var c2 = SIMD4(repeating: UInt64(UInt32(truncatingIfNeeded: draw)))
-    var c3 = SIMD4(repeating: UInt64(UInt32(truncatingIfNeeded: epoch)))
-    var (k0, k1) = (key[0], key[1])
+    let (bump0, bump1) = (
+      SIMD4<UInt64>(repeating: 0x9E37_79B9), SIMD4<UInt64>(repeating: 0xBB67_AE85)
+    )
+    var (c0, c1, c2, c3) = (c0, c1, c2, c3)
+    var (k0, k1) = (SIMD4(repeating: UInt64(key[0])), SIMD4(repeating: UInt64(key[1])))
     for _ in 0..<10 {
-      let (first, second) = (c0 &* multiplier0, c2 &* multiplier1)
+      let (first, second) = ((c0 & mask) &* multiplier0, (c2 & mask) &* multiplier1)
       (c0, c1, c2, c3) = (
-        second &>> 32 ^ c1 ^ SIMD4(repeating: UInt64(k0)), second & mask,
-        first &>> 32 ^ c3 ^ SIMD4(repeating: UInt64(k1)), first & mask
+        whole(second &>> 32 ^ c1 ^ k0), second, whole(first &>> 32 ^ c3 ^ k1), first
       )
-      k0 = k0 &+ 0x9E37_79B9
-      k1 = k1 &+ 0xBB67_AE85
+      (k0, k1) = (k0 &+ bump0, k1 &+ bump1)
     }
-    return (c0, c1)
+    return (c0 & mask, c1 & mask, c2 & mask, c3 & mask)
+  }
+
+  /// Writes ``words(epoch:row:draw:)`` of consecutive draws for one row, eight draws at a time.
+  ///
+  /// - Parameters:
+  ///   - words: Four per draw, overwritten.
+  ///   - draws: Which.
+  ///   - epoch: 0 for what happens once.
+  ///   - row: A row of the dataset or of a table.
+  /// - Complexity: O(draws), about 4 ns each; no allocation.
+  package func fill(
+    _ words: UnsafeMutablePointer<UInt32>, draws: Range<Int>, epoch: Int = 0, row: Int
+  ) {
+    let c0 = SIMD4(repeating: UInt64(UInt32(truncatingIfNeeded: row)))
+    let c1 = SIMD4(repeating: UInt64(UInt32(truncatingIfNeeded: row >> 32)))
+    let c3 = SIMD4(repeating: UInt64(UInt32(truncatingIfNeeded: epoch)))
+    let lanes = SIMD4<UInt64>(0, 1, 2, 3)
+    var draw = draws.lowerBound
+    var target = unsafe words
+    while draw &+ 8 <= draws.upperBound {
+      // Two at once, since each waits for its own multiplications.
+      let first = SIMD4(repeating: UInt64(truncatingIfNeeded: draw)) &+ lanes
+      let second = first &+ SIMD4(repeating: 4)
+      let low = encrypt(c0, c1, first, c3)
+      let high = encrypt(c0, c1, second, c3)
+      unsafe Self.store(low, to: target)
+      unsafe Self.store(high, to: target + 16)
+      draw &+= 8
+      unsafe target += 32
+    }
+    while draw < draws.upperBound {
+      let four = self.words(epoch: epoch, row: row, draw: draw)
+      for lane in 0..<4 { unsafe target[lane] = four[lane] }
+      draw &+= 1
+      unsafe target += 4
+    }
+  }
+
+  /// Writes the four words of four draws, one draw after the other.
+  @inline(__always)
+  private static func store(
+    _ words: (SIMD4<UInt64>, SIMD4<UInt64>, SIMD4<UInt64>, SIMD4<UInt64>),
+    to target: UnsafeMutablePointer<UInt32>
+  ) {
+    let (front, back) = (words.0 | words.1 &<< 32, words.2 | words.3 &<< 32)
+    let place = UnsafeMutableRawPointer(target)
+    unsafe place.storeBytes(
+      of: SIMD4(front[0], back[0], front[1], back[1]), as: SIMD4<UInt64>.self)
+    unsafe place.storeBytes(
+      of: SIMD4(front[2], back[2], front[3], back[3]), toByteOffset: 32, as: SIMD4<UInt64>.self)
   }
 
   /// A number in `[0, 1)`, a multiple of 2⁻⁵³.
@@ -153,6 +218,16 @@ package struct Philox: Sendable {
     let random = UInt64(words[0]) | UInt64(words[1]) << 32
     return Double(random >> 11) * 0x1p-53
   }
+}
+
+/// The same words, kept in one register.
+@inline(__always)
+private func whole(_ words: SIMD4<UInt64>) -> SIMD4<UInt64> {
+  #if arch(x86_64)
+    inverse_whole_words(words)
+  #else
+    words
+  #endif
 }
 
 /// A bijection of 64-bit words that changes about half of the output bits for each input bit.

@@ -23,6 +23,35 @@ struct GraphGolden: Decodable {
   let neighbours: [[[Double]]]
   let models: [String: Model]
 
+  /// The same graph `copies` times, none connected with another: nodes of a kind are numbered copy by
+  /// copy, after those before them. Every copy must give what one gives.
+  func problem(
+    _ model: Model, copies: Int = 1, _ makeBackbone: @escaping @Sendable () -> any PropagatingBackbone
+  ) -> GraphProblem {
+    let all = 0..<copies
+    func spread(_ node: Int) -> [Int] { all.map { node * copies + $0 } }
+    func repeated(_ rows: [Double]) -> [Double] {
+      stride(from: 0, to: rows.count, by: model.factors).flatMap { start in
+        all.flatMap { _ in rows[start..<start + model.factors] }
+      }
+    }
+    let tensors = model.tensors.reduce(into: model.tensors) { tensors, tensor in
+      if tensor.key.hasSuffix(".factors") { tensors[tensor.key] = repeated(tensor.value) }
+    }
+    return GraphProblem(
+      copies: copies,
+      edges: edges.flatMap { edge in zip(spread(edge[0]), spread(edge[1])).map { [$0, $1] } },
+      neighbours: neighbours.flatMap { list in
+        all.map { copy in list.map { [$0[0] * Double(copies) + Double(copy), $0[1]] } }
+      },
+      model: Model(
+        factors: model.factors, layers: model.layers, tensors: tensors, users: model.users,
+        items: model.items,
+        pairs: model.pairs.flatMap { pair in zip(spread(pair[0]), spread(pair[1])).map { [$0, $1] } },
+        delta: model.delta.flatMap { delta in all.map { _ in delta } }, scores: model.scores,
+        gradients: model.gradients), makeBackbone: makeBackbone)
+  }
+
   static func load() throws -> GraphGolden {
     let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("Goldens/graphs.json")
@@ -33,16 +62,21 @@ struct GraphGolden: Decodable {
 /// The graph of the golden numbers over ranks: seven users and six items in eight shards, some of
 /// which own no user or no item.
 struct GraphProblem: Sendable {
-  static let userStarts = [0, 2, 2, 3, 4, 4, 6, 7, 7]
-  static let itemStarts = [0, 1, 1, 3, 3, 4, 4, 5, 6]
   static let shardCount = 8
 
+  /// Copies of each user and item, side by side.
+  var copies = 1
   let edges: [[Int]]
   let neighbours: [[[Double]]]
   let model: GraphGolden.Model
   let makeBackbone: @Sendable () -> any PropagatingBackbone
   var isOrdered = true
   var dropout: DropoutKey?
+
+  var userCount: Int { 7 * copies }
+  private var itemCount: Int { 6 * copies }
+  private var userStarts: [Int] { [0, 2, 2, 3, 4, 4, 6, 7, 7].map { $0 * copies } }
+  private var itemStarts: [Int] { [0, 1, 1, 3, 3, 4, 4, 5, 6].map { $0 * copies } }
 
   /// What all ranks compute, put together.
   struct Passes: Equatable, Sendable {
@@ -76,12 +110,12 @@ struct GraphProblem: Sendable {
   func graph(_ tree: ShardTree, _ group: any ProcessGroup) throws -> InteractionGraph {
     let run = tree.shards(of: group.rank)
     var part = InteractionGraph.Edges()
-    for user in Self.userStarts[run.lowerBound]..<Self.userStarts[run.upperBound] {
+    for user in userStarts[run.lowerBound]..<userStarts[run.upperBound] {
       part.items += edges.filter { $0[0] == user }.map { UInt32($0[1]) }
       part.starts.append(part.items.count)
     }
     return try InteractionGraph(
-      part, userStarts: Self.userStarts, itemStarts: Self.itemStarts, tree: tree,
+      part, userStarts: userStarts, itemStarts: itemStarts, tree: tree,
       isOrdered: isOrdered, group: group)
   }
 
@@ -92,7 +126,7 @@ struct GraphProblem: Sendable {
     let values = AlignedBuffer(lists.joined().map { Float($0[1]) })
     defer { withExtendedLifetime((starts, columns, values)) {} }
     return unsafe SparseRows(
-      rowCount: nodes.count, columnCount: 6, starts: starts.pointer, columns: columns.pointer,
+      rowCount: nodes.count, columnCount: itemCount, starts: starts.pointer, columns: columns.pointer,
       values: values.pointer)
   }
 
@@ -112,19 +146,19 @@ struct GraphProblem: Sendable {
     let graph = try graph(tree, group)
     let backbone = makeBackbone()
     let run = tree.shards(of: group.rank)
-    let ownUsers = Self.userStarts[run.lowerBound]..<Self.userStarts[run.upperBound]
-    let ownItems = Self.itemStarts[run.lowerBound]..<Self.itemStarts[run.upperBound]
+    let ownUsers = userStarts[run.lowerBound]..<userStarts[run.upperBound]
+    let ownItems = itemStarts[run.lowerBound]..<itemStarts[run.upperBound]
     let propagation =
       if let pinSage = backbone as? PinSage {
         try pinSage.makePropagation(
           over: graph,
           neighbours: WalkNeighbours(
-            users: rows(ownUsers), items: rows(7 + ownItems.lowerBound..<7 + ownItems.upperBound)))
+            users: rows(ownUsers), items: rows(userCount + ownItems.lowerBound..<userCount + ownItems.upperBound)))
       } else {
         try backbone.makePropagation(over: graph)
       }
     // User tables count from the rank's first user.
-    let allUsers = table("user.factors", backbone.userLayout, 0..<7)
+    let allUsers = table("user.factors", backbone.userLayout, 0..<userCount)
     let stride = backbone.userLayout.stride
     let users = RowTable(
       layout: backbone.userLayout, held: 0..<ownUsers.count, owned: 0..<ownUsers.count,
@@ -194,11 +228,11 @@ struct GraphProblem: Sendable {
   private func gather(
     _ rows: [Float], _ width: Int, _ tree: ShardTree, _ group: any ProcessGroup
   ) throws -> [Float] {
-    var all = [Float](repeating: 0, count: 7 * width)
+    var all = [Float](repeating: 0, count: userCount * width)
     let parts = Partition(
       counts: (0..<group.size).map { rank in
         let run = tree.shards(of: rank)
-        return (Self.userStarts[run.upperBound] - Self.userStarts[run.lowerBound]) * width * 4
+        return (userStarts[run.upperBound] - userStarts[run.lowerBound]) * width * 4
       })
     unsafe try rows.withUnsafeBytes { send in
       unsafe try all.withUnsafeMutableBytes { unsafe try group.gather(send, into: $0, parts) }

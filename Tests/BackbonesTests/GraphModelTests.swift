@@ -8,21 +8,25 @@ import Testing
   static let names = ["lightgcn", "ngcf", "pinsage", "ngcf-node-dropout"]
   static let golden = try? GraphGolden.load()
 
-  private func problem(_ name: String, dropout: Float = 0) throws -> GraphProblem {
+  private func problem(
+    _ name: String, dropout: Float = 0, copies: Int = 1
+  ) throws -> GraphProblem {
     let golden = try #require(Self.golden)
     let model = try #require(golden.models[name])
-    var problem = GraphProblem(edges: golden.edges, neighbours: golden.neighbours, model: model) {
+    var problem = golden.problem(model, copies: copies) {
       switch name {
       case "lightgcn": LightGraphConvolution(factors: model.factors, layers: model.layers)
       case "ngcf", "ngcf-node-dropout":
         NeuralGraphCollaborativeFiltering(
           .init(
             factors: model.factors, layers: model.layers, dropout: dropout,
-            nodeDropout: name == "ngcf" ? 0 : 0.3), userCount: 7, itemCount: 6)
+            nodeDropout: name == "ngcf" ? 0 : 0.3), userCount: 7 * copies,
+          itemCount: 6 * copies)
       default:
         PinSage(
           factors: model.factors, layers: model.layers,
-          walks: .init(seed: 1, walks: 1, length: 1, neighbours: 1), userCount: 7, itemCount: 6)
+          walks: .init(seed: 1, walks: 1, length: 1, neighbours: 1), userCount: 7 * copies,
+          itemCount: 6 * copies)
       }
     }
     // The step whose masks the script draws; the other models of the script have none.
@@ -33,11 +37,12 @@ import Testing
   /// What rounding may change: numbers pass at most 20 sums of at most 24 terms, forward and backward,
   /// each of which is wrong by a unit in the last place of its largest term for every term; no term is
   /// larger than 8 times the largest result of its tensor. A mistake shows in the first digits.
-  private func isClose(_ found: [Float], _ expected: [Double]) -> Bool {
+  /// With `copies` of a graph sums have as many times more terms.
+  private func isClose(_ found: [Float], _ expected: [Double], copies: Int = 1) -> Bool {
     let largest = expected.reduce(0) { max($0, abs($1)) }
     return found.count == expected.count
       && zip(found, expected).allSatisfy {
-        abs(Double($0) - $1) <= 20 * 24 * roundoff * 8 * largest
+        abs(Double($0) - $1) <= 20 * 24 * Double(copies) * roundoff * 8 * largest
       }
   }
 
@@ -78,6 +83,41 @@ import Testing
     for tensor in backbone.denseTensors {
       let part = dense[tensor.offset..<tensor.offset + tensor.shape.reduce(1, *)]
       #expect(isClose(Array(part), try #require(model.gradients[tensor.name])), "\(tensor.name)")
+    }
+  }
+
+  /// Graphs whose shards are cut into several blocks: 400 rows of a shard are two. A block that is
+  /// missing or is taken twice changes dense gradients by a third, which is eight times what is allowed.
+  @Test(arguments: ["lightgcn", "ngcf", "pinsage"], [1, 3])
+  func shardsOfSeveralBlocksMatchTheScript(name: String, ranks: Int) throws {
+    let copies = 200
+    let problem = try problem(name, copies: copies)
+    let (model, backbone) = (problem.model, problem.makeBackbone())
+    let passes = try problem.run(ranks: ranks)
+    func check(_ rows: [Float], _ expected: [Double], _ width: Int) {
+      let found = values(rows, width: model.factors)
+      for node in 0..<expected.count / width {
+        for copy in [0, 1, 127, 128, 199] {
+          let start = (node * copies + copy) * width
+          #expect(
+            isClose(
+              Array(found[start..<start + width]),
+              Array(expected[node * width..<(node + 1) * width])), "node \(node), copy \(copy)")
+        }
+      }
+    }
+    let scored = model.users.count / 7
+    check(passes.users, model.users, scored)
+    check(passes.items, model.items, scored)
+    check(
+      passes.userGradients, try #require(model.gradients["user.factors"]), model.factors)
+    check(
+      passes.itemGradients, try #require(model.gradients["item.factors"]), model.factors)
+    for tensor in backbone.denseTensors {
+      let range = tensor.offset..<tensor.offset + tensor.shape.reduce(1, *)
+      let found = range.map { place in passes.leaves.reduce(Float(0)) { $0 + $1[place] } }
+      let expected = try #require(model.gradients[tensor.name]).map { $0 * Double(copies) }
+      #expect(isClose(found, expected, copies: copies), "\(tensor.name)")
     }
   }
 
@@ -124,7 +164,7 @@ import Testing
 
   private func withoutDropout(like problem: GraphProblem) throws -> GraphProblem.Passes {
     let model = problem.model
-    return try GraphProblem(edges: problem.edges, neighbours: problem.neighbours, model: model) {
+    return try #require(Self.golden).problem(model) {
       NeuralGraphCollaborativeFiltering(
         .init(factors: model.factors, layers: model.layers, dropout: 0), userCount: 7, itemCount: 6)
     }.run(ranks: 1)

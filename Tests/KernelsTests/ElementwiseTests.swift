@@ -24,6 +24,9 @@ import Testing
     check({ Elementwise.multiply(x.matrix, y.matrix, into: $0, rows: rows, columns: columns) }) {
       x, y, _, _ in x * y
     }
+    check({ Elementwise.sum(x.matrix, y.matrix, into: $0, rows: rows, columns: columns) }) {
+      x, y, _, _ in x + y
+    }
     check({ Elementwise.addProduct(x.matrix, y.matrix, to: $0, rows: rows, columns: columns) }) {
       x, y, z, _ in z.addingProduct(x, y)
     }

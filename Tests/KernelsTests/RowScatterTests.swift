@@ -138,6 +138,29 @@ func treeSum(_ leaves: [[Float]?], _ shards: Range<Int>) -> [Float]? {
     #expect(part.keys.isEmpty && part.rows.isEmpty)
   }
 
+  /// Rows that go out and come back are the same, and no others are touched.
+  @Test(arguments: [8, 24, 64]) func scatteredRowsAreWhereTheyWereGathered(columns: Int) {
+    var draws = Draws(seed: 3)
+    let source = Rows(draws.floats(9 * columns), columns: columns)
+    let chosen: [UInt32] = [0, 2, 3, 8]
+    let index = AlignedBuffer(chosen)
+    let copies = Rows(filled: .nan, count: chosen.count, columns: columns)
+    let target = Rows(filled: -7, count: 9, columns: columns)
+    unsafe RowGather.gather(
+      source.matrix, index: index.pointer, rows: chosen.count, columns: columns,
+      into: copies.mutable)
+    unsafe RowGather.scatter(
+      copies.matrix, index: index.pointer, rows: chosen.count, columns: columns,
+      into: target.mutable)
+    for row in 0..<9 {
+      let range = row * columns..<(row + 1) * columns
+      let wanted =
+        chosen.contains(UInt32(row))
+        ? Array(source.values[range]) : [Float](repeating: -7, count: columns)
+      #expect(Array(target.values[range]) == wanted)
+    }
+  }
+
   /// Hidden values ≤ 17, so J's terms are ≤ 17 in every tensor, and at most 9 · 17 are added with 30
   /// roundings each.
   @Test func aPerceptronMatchesTheScript() throws {

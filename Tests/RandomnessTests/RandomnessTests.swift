@@ -26,6 +26,27 @@ import Testing
     #expect(seen.count == 10)
   }
 
+  /// Rows and draws beyond 32 bits, and all numbers of draws beside those that go eight at a time.
+  @Test func wordsOfManyDrawsAreThoseOfEach() {
+    let random = Philox(seed: 9, purpose: .verification)
+    for (row, first, count) in [
+      (0, 0, 8), (5, 3, 1), (1 << 33 + 7, 11, 7), (41, 100, 16), (.max, (1 << 32) - 5, 27), (2, 4, 0),
+    ] {
+      let draws = first..<first + count
+      let filled = unsafe [UInt32](unsafeUninitializedCapacity: 4 * count) { buffer, initialized in
+        if let base = buffer.baseAddress {
+          unsafe random.fill(base, draws: draws, epoch: 3, row: row)
+        }
+        initialized = 4 * count
+      }
+      let wanted = draws.flatMap { draw in
+        let words = random.words(epoch: 3, row: row, draw: draw)
+        return (0..<4).map { words[$0] }
+      }
+      #expect(filled == wanted)
+    }
+  }
+
   /// Counts of 60,000 draws in 6 classes: χ² with 5 degrees of freedom exceeds 35 with
   /// probability 1.5e-6.
   @Test func integersAreUniform() {

@@ -84,12 +84,12 @@ final class NeuralGraphPropagation: Propagation {
       unsafe try product.multiply(
         users: userInput, GraphProduct.Scales(written: allScales, read: nil),
         weights: kept?.toItems, intoItems: itemSide.mean(layer))
-      unsafe userSide.addSelf(userInput, kept?.users, to: userSide.mean(layer))
-      unsafe itemSide.addSelf(itemInput, kept?.items, to: itemSide.mean(layer))
       unsafe userSide.forward(
-        layer, rows: userInput, dense: tables.dense, dropout: dropout, into: finalUsers)
+        layer, rows: userInput, kept?.users, dense: tables.dense, dropout: dropout,
+        into: finalUsers)
       unsafe itemSide.forward(
-        layer, rows: itemInput, dense: tables.dense, dropout: dropout, into: scoredOwn.pointer)
+        layer, rows: itemInput, kept?.items, dense: tables.dense, dropout: dropout,
+        into: scoredOwn.pointer)
     }
     unsafe try scoredGather.gather(scoredOwn.pointer, into: items.weights.pointer)
   }
@@ -102,11 +102,11 @@ final class NeuralGraphPropagation: Propagation {
     itemSide.begin(itemGradients)
     for layer in (1...layers).reversed() {
       unsafe userSide.backward(
-        layer, rows: userRows(layer - 1, tables), dense: tables.dense,
+        layer, rows: userRows(layer - 1, tables), kept?.users, dense: tables.dense,
         scoredRows: users.weights.pointer, hasDropout: dropout != nil, denseLeaves: denseLeaves,
         denseCount: denseCount)
       unsafe itemSide.backward(
-        layer, rows: itemRows(layer - 1, tables), dense: tables.dense,
+        layer, rows: itemRows(layer - 1, tables), kept?.items, dense: tables.dense,
         scoredRows: scoredOwn.pointer, hasDropout: dropout != nil, denseLeaves: denseLeaves,
         denseCount: denseCount)
       try passBack()
@@ -126,10 +126,8 @@ final class NeuralGraphPropagation: Propagation {
       users: userSide.sumGradient.pointer,
       GraphProduct.Scales(written: nil, read: userSide.scales), weights: kept?.toUsers,
       intoItems: itemSide.scratch.pointer)
-    for (side, selves) in [(userSide, kept?.users), (itemSide, kept?.items)] {
-      unsafe side.addSelf(side.sumGradient.pointer, selves, to: side.gradient.pointer)
-      unsafe side.addToGradient(side.scratch.pointer)
-    }
+    userSide.addNeighbours()
+    itemSide.addNeighbours()
   }
 
   private func userRows(_ layer: Int, _ tables: PropagatedTables) -> UnsafePointer<Float> {

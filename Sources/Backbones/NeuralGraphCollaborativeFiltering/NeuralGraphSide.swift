@@ -3,12 +3,12 @@ import Sharding
 
 /// The layers of NGCF on one side: this rank's users, or the item rows that it owns.
 ///
-/// Dense products run shard by shard, so their shapes depend on the dataset only.
+/// Dense work runs block by block; see ``RowBlock``.
 @safe
 final class NeuralGraphSide {
   let count: Int
   let stride: Int
-  private let shards: [Range<Int>]
+  private let blocks: [RowBlock]
   private let firstRow: Int
   /// The number of the first row among users and items together, for masks.
   private let firstNode: Int
@@ -20,13 +20,15 @@ final class NeuralGraphSide {
   let scales: AlignedBuffer<Float>
 
   /// `(count, stride)` each: the gradient of the layer at hand, what the map of neighbours passes
-  /// back, and room for products.
+  /// back, and room for what the neighbours pass back.
   let gradient: AlignedBuffer<Float>
   let sumGradient: AlignedBuffer<Float>
   let scratch: AlignedBuffer<Float>
-  private let secondScratch: AlignedBuffer<Float>
-  /// `(count, (K + 1) · stride)`: the gradient of the propagated rows.
-  private let scoredGradient: AlignedBuffer<Float>
+  /// The gradients of the propagated rows that have one.
+  private var scoredGradients: KeyedRows
+  /// `(rows of a block, stride)` each: products, and gradients of the maps' outputs.
+  private let product: AlignedBuffer<Float>
+  private let mapGradient: AlignedBuffer<Float>
 
   /// What a layer leaves for the way back.
   private struct Layer {
@@ -60,7 +62,7 @@ final class NeuralGraphSide {
     let count = degrees.count
     self.count = count
     self.stride = stride
-    self.shards = shards
+    blocks = RowBlock.cut(shards)
     self.firstRow = firstRow
     self.firstNode = firstNode
     self.parameters = parameters
@@ -72,8 +74,9 @@ final class NeuralGraphSide {
     gradient = AlignedBuffer(count: count * stride)
     sumGradient = AlignedBuffer(count: count * stride)
     scratch = AlignedBuffer(count: count * stride)
-    secondScratch = AlignedBuffer(count: count * stride)
-    scoredGradient = AlignedBuffer(count: count * (layers.count + 1) * stride)
+    product = AlignedBuffer(count: RowBlock.size * stride)
+    mapGradient = AlignedBuffer(count: RowBlock.size * stride)
+    scoredGradients = unsafe KeyedRows(keys: keys.pointer, rows: gradient.pointer, count: 0)
   }
 
   private func matrix(_ buffer: AlignedBuffer<Float>) -> MutableMatrix {
@@ -102,77 +105,88 @@ final class NeuralGraphSide {
       Matrix(rows, stride: stride), by: 1, into: scored(0, target), rows: count, columns: stride)
   }
 
-  /// Adds the rows themselves to the sums of their neighbours, which have their scale already;
-  /// `connections` are those of a step with node dropout.
-  func addSelf(
-    _ rows: UnsafePointer<Float>, _ connections: NodeDropout.SelfConnections?,
-    to sums: UnsafeMutablePointer<Float>
-  ) {
-    unsafe Elementwise.addRows(
-      Matrix(rows, stride: stride), by: (connections?.values ?? scales).pointer,
-      to: MutableMatrix(sums, stride: stride), rows: count, columns: stride)
-  }
-
-  /// Computes layer `layer`, from 1, from the rows before it and the neighbours' means.
+  /// Computes layer `layer`, from 1, from the rows before it and the sums over their neighbours, which
+  /// have their scale already and become means with the rows themselves.
   ///
   /// - Parameters:
   ///   - layer: The layer.
   ///   - rows: `(count, stride)`: the rows before it.
+  ///   - connections: Of the rows with themselves in a step with node dropout.
   ///   - dense: All dense parameters.
   ///   - dropout: Of a training step.
   ///   - target: The propagated rows, of which one block of columns is written.
   func forward(
-    _ layer: Int, rows: UnsafePointer<Float>, dense: UnsafePointer<Float>, dropout: DropoutKey?,
-    into target: UnsafeMutablePointer<Float>
+    _ layer: Int, rows: UnsafePointer<Float>, _ connections: NodeDropout.SelfConnections?,
+    dense: UnsafePointer<Float>, dropout: DropoutKey?, into target: UnsafeMutablePointer<Float>
   ) {
     let (state, map) = (layers[layer - 1], parameters[layer - 1])
-    unsafe Elementwise.multiply(
-      Matrix(rows, stride: stride), matrix(state.mean).reading, into: matrix(scratch),
-      rows: count, columns: stride)
-    for shard in shards {
-      unsafe apply(map, .neighbours, dense, matrix(state.mean), shard, into: state.neighbours)
-      unsafe apply(map, .interaction, dense, matrix(scratch), shard, into: state.interaction)
+    let selves = unsafe (connections?.values ?? scales).pointer
+    for block in blocks {
+      let (first, size) = (block.range.lowerBound, block.range.count)
+      let before = unsafe Matrix(rows, stride: stride).rows(from: first)
+      let mean = matrix(state.mean).rows(from: first)
+      let (neighbours, output) = (
+        matrix(state.neighbours).rows(from: first), matrix(state.output).rows(from: first)
+      )
+      let interaction = matrix(state.interaction).rows(from: first)
+      unsafe Elementwise.addRows(before, by: selves + first, to: mean, rows: size, columns: stride)
+      Elementwise.multiply(before, mean.reading, into: matrix(product), rows: size, columns: stride)
+      unsafe apply(map, .neighbours, dense, mean, rows: size, into: neighbours)
+      unsafe apply(map, .interaction, dense, matrix(product), rows: size, into: interaction)
+      Elementwise.sum(
+        neighbours.reading, interaction.reading, into: output, rows: size, columns: stride)
+      if let words, let dropout {
+        let mask = unsafe words.draw(
+          into: state.mask.pointer + first * stride / 8, rows: size, firstRow: firstNode + first,
+          place: layer, key: dropout)
+        Dropout.apply(output.reading, mask: mask, rows: size, columns: stride, into: output)
+      }
+      unsafe RowNormalization.forward(
+        output.reading, rows: size, columns: stride, norms: state.norms.pointer + first,
+        into: scored(layer, target).rows(from: first))
     }
-    unsafe state.output.pointer.update(
-      from: state.neighbours.pointer, count: count * stride)
-    Elementwise.add(
-      matrix(state.interaction).reading, to: matrix(state.output), rows: count, columns: stride)
-    if let words, let dropout {
-      let mask = unsafe words.draw(
-        into: state.mask.pointer, rows: count, firstRow: firstNode, place: layer, key: dropout)
-      Dropout.apply(
-        matrix(state.output).reading, mask: mask, rows: count, columns: stride,
-        into: matrix(state.output))
-    }
-    unsafe RowNormalization.forward(
-      matrix(state.output).reading, rows: count, columns: stride, norms: state.norms.pointer,
-      into: scored(layer, target))
   }
 
   private func apply(
     _ layer: NeuralGraphLayer, _ map: NeuralGraphLayer.Map, _ dense: UnsafePointer<Float>,
-    _ input: MutableMatrix, _ shard: Range<Int>, into output: AlignedBuffer<Float>
+    _ input: MutableMatrix, rows: Int, into output: MutableMatrix
   ) {
-    let target = matrix(output).rows(from: shard.lowerBound)
     unsafe Linear.forward(
-      layer.layer(map, dense), rows: shard.count,
-      input: input.rows(from: shard.lowerBound).reading, output: target)
+      layer.layer(map, dense), rows: rows, input: input.reading, output: output)
     unsafe LeakyRectifiedLinear.forward(
-      target, rows: shard.count, columns: stride, bias: layer.bias(map, dense))
+      output, rows: rows, columns: stride, bias: layer.bias(map, dense))
   }
 
   // MARK: Backward
 
-  /// Starts with the gradients of some propagated rows; the others are zero.
+  /// Starts with the gradients of some propagated rows, which are read until ``finish()``; the others
+  /// are zero.
   func begin(_ gradients: KeyedRows) {
-    let width = (layers.count + 1) * stride
-    unsafe scoredGradient.pointer.update(repeating: 0, count: scoredGradient.count)
-    for index in 0..<gradients.count {
-      let row = unsafe Int(gradients.keys[index]) - firstRow
-      unsafe (scoredGradient.pointer + row * width).update(
-        from: gradients.rows + index * width, count: width)
-    }
+    scoredGradients = gradients
     unsafe gradient.pointer.update(repeating: 0, count: gradient.count)
+  }
+
+  /// Calls `body` with the number of each propagated row that has a gradient, and with the part of
+  /// layer `layer` in the gradient.
+  private func forEachScored(_ layer: Int, _ body: (_ row: Int, _ gradient: Matrix) -> Void) {
+    let width = (layers.count + 1) * stride
+    for index in 0..<scoredGradients.count {
+      unsafe body(
+        Int(scoredGradients.keys[index]) - firstRow,
+        Matrix(scoredGradients.rows + index * width + layer * stride, stride: stride))
+    }
+  }
+
+  /// Adds what reaches the output of layer `layer` as a part of the propagated rows.
+  private func addScored(_ layer: Int, scoredRows: UnsafeMutablePointer<Float>) {
+    let (outputs, gradient) = unsafe (scored(layer, scoredRows), matrix(gradient))
+    forEachScored(layer) { row, outputGradient in
+      unsafe RowNormalization.backward(
+        outputs: outputs.rows(from: row).reading, norms: layers[layer - 1].norms.pointer + row,
+        outputGradient: outputGradient, rows: 1, columns: stride, into: matrix(product))
+      Elementwise.add(
+        matrix(product).reading, to: gradient.rows(from: row), rows: 1, columns: stride)
+    }
   }
 
   /// Goes back through layer `layer`: leaves in ``gradient`` what reaches the rows before it
@@ -181,80 +195,76 @@ final class NeuralGraphSide {
   /// - Parameters:
   ///   - layer: From 1.
   ///   - rows: `(count, stride)`: the rows before it.
+  ///   - connections: Those of ``forward(_:rows:_:dense:dropout:into:)``.
   ///   - dense: All dense parameters.
   ///   - scoredRows: The propagated rows.
   ///   - hasDropout: Whether the forward pass drew a mask.
   ///   - denseLeaves: `(S', denseCount)`, added to.
   ///   - denseCount: Floats of a leaf.
   func backward(
-    _ layer: Int, rows: UnsafePointer<Float>, dense: UnsafePointer<Float>,
-    scoredRows: UnsafeMutablePointer<Float>, hasDropout: Bool,
+    _ layer: Int, rows: UnsafePointer<Float>, _ connections: NodeDropout.SelfConnections?,
+    dense: UnsafePointer<Float>, scoredRows: UnsafeMutablePointer<Float>, hasDropout: Bool,
     denseLeaves: UnsafeMutablePointer<Float>, denseCount: Int
   ) {
     let (state, map) = (layers[layer - 1], parameters[layer - 1])
-    let before = unsafe Matrix(rows, stride: stride)
-    unsafe RowNormalization.backward(
-      outputs: scored(layer, scoredRows).reading, norms: state.norms.pointer,
-      outputGradient: scored(layer, scoredGradient.pointer).reading, rows: count, columns: stride,
-      into: matrix(scratch))
-    Elementwise.add(
-      matrix(scratch).reading, to: matrix(gradient), rows: count, columns: stride)
-    if let words, hasDropout {
-      unsafe Dropout.apply(
-        matrix(gradient).reading, mask: words.mask(state.mask.pointer), rows: count,
-        columns: stride, into: matrix(gradient))
-    }
-    unsafe scratch.pointer.update(from: gradient.pointer, count: count * stride)
-    LeakyRectifiedLinear.backward(
-      outputs: matrix(state.neighbours).reading, gradients: matrix(scratch), rows: count,
-      columns: stride)
-    LeakyRectifiedLinear.backward(
-      outputs: matrix(state.interaction).reading, gradients: matrix(gradient), rows: count,
-      columns: stride)
-    Elementwise.multiply(
-      before, matrix(state.mean).reading, into: matrix(secondScratch), rows: count,
-      columns: stride)
-    for (index, shard) in shards.enumerated() {
-      let leaf = unsafe denseLeaves + index * denseCount
+    let selves = unsafe (connections?.values ?? scales).pointer
+    unsafe addScored(layer, scoredRows: scoredRows)
+    for block in blocks {
+      let (first, size) = (block.range.lowerBound, block.range.count)
+      let before = unsafe Matrix(rows, stride: stride).rows(from: first)
+      let mean = matrix(state.mean).rows(from: first).reading
+      let gradient = matrix(gradient).rows(from: first)
+      let sumGradient = matrix(sumGradient).rows(from: first)
+      let (product, mapGradient) = (matrix(product), matrix(mapGradient))
+      if let words, hasDropout {
+        let mask = unsafe words.mask(state.mask.pointer + first * stride / 8)
+        Dropout.apply(gradient.reading, mask: mask, rows: size, columns: stride, into: gradient)
+      }
+      Elementwise.scale(gradient.reading, by: 1, into: mapGradient, rows: size, columns: stride)
+      LeakyRectifiedLinear.backward(
+        outputs: matrix(state.neighbours).rows(from: first).reading, gradients: mapGradient,
+        rows: size, columns: stride)
+      LeakyRectifiedLinear.backward(
+        outputs: matrix(state.interaction).rows(from: first).reading, gradients: gradient,
+        rows: size, columns: stride)
+      let leaf = unsafe denseLeaves + block.shard * denseCount
       unsafe applyBackward(
-        map, .neighbours, dense, leaf, shard, input: state.mean, gradient: scratch,
+        map, .neighbours, dense, leaf, rows: size, input: mean, gradient: mapGradient,
         into: sumGradient)
-      // The input is not needed again: its gradient takes its place.
+      Elementwise.multiply(before, mean, into: product, rows: size, columns: stride)
+      // What the map passes back takes the place of the other map's gradient.
       unsafe applyBackward(
-        map, .interaction, dense, leaf, shard, input: secondScratch, gradient: gradient,
-        into: scratch)
+        map, .interaction, dense, leaf, rows: size, input: product.reading, gradient: gradient,
+        into: mapGradient)
+      Elementwise.addProduct(
+        mapGradient.reading, before, to: sumGradient, rows: size, columns: stride)
+      Elementwise.multiply(mapGradient.reading, mean, into: gradient, rows: size, columns: stride)
+      unsafe Elementwise.addRows(
+        sumGradient.reading, by: selves + first, to: gradient, rows: size, columns: stride)
     }
-    Elementwise.addProduct(
-      matrix(scratch).reading, before, to: matrix(sumGradient), rows: count, columns: stride)
-    Elementwise.multiply(
-      matrix(scratch).reading, matrix(state.mean).reading, into: matrix(gradient), rows: count,
-      columns: stride)
   }
 
   private func applyBackward(
     _ layer: NeuralGraphLayer, _ map: NeuralGraphLayer.Map, _ dense: UnsafePointer<Float>,
-    _ leaf: UnsafeMutablePointer<Float>, _ shard: Range<Int>, input: AlignedBuffer<Float>,
-    gradient: AlignedBuffer<Float>, into target: AlignedBuffer<Float>
+    _ leaf: UnsafeMutablePointer<Float>, rows: Int, input: Matrix, gradient: MutableMatrix,
+    into target: MutableMatrix
   ) {
     unsafe Linear.backward(
-      layer.layer(map, dense), rows: shard.count,
-      input: matrix(input).rows(from: shard.lowerBound).reading,
-      outputGradient: matrix(gradient).rows(from: shard.lowerBound).reading,
-      inputGradient: matrix(target).rows(from: shard.lowerBound),
-      gradients: layer.gradients(map, leaf))
+      layer.layer(map, dense), rows: rows, input: input, outputGradient: gradient.reading,
+      inputGradient: target, gradients: layer.gradients(map, leaf))
   }
 
-  /// Adds rows to the gradient.
-  func addToGradient(_ rows: UnsafePointer<Float>) {
-    unsafe Elementwise.add(
-      Matrix(rows, stride: stride), to: matrix(gradient), rows: count, columns: stride)
+  /// Adds what the neighbours pass back, from ``scratch``, to the gradient.
+  func addNeighbours() {
+    Elementwise.add(matrix(scratch).reading, to: matrix(gradient), rows: count, columns: stride)
   }
 
   /// Adds what reaches layer 0 as a part of the propagated rows; the gradients of all rows.
   func finish() -> KeyedRows {
-    unsafe Elementwise.add(
-      scored(0, scoredGradient.pointer).reading, to: matrix(gradient), rows: count,
-      columns: stride)
+    let target = matrix(gradient)
+    forEachScored(0) { row, gradient in
+      Elementwise.add(gradient, to: target.rows(from: row), rows: 1, columns: stride)
+    }
     return unsafe KeyedRows(keys: keys.pointer, rows: gradient.pointer, count: count)
   }
 }

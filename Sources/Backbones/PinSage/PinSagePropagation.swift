@@ -86,11 +86,13 @@ final class PinSagePropagation: Propagation {
     denseLeaves: UnsafeMutablePointer<Float>
   ) throws -> (users: KeyedRows, items: KeyedRows) {
     let leaves = unsafe PinSageSide.Leaves(pointer: denseLeaves, count: denseCount)
-    unsafe userSide.beginBackward(userGradients, dense: tables.dense, leaves)
-    unsafe itemSide.beginBackward(itemGradients, dense: tables.dense, leaves)
+    unsafe userSide.backwardLast(userGradients, dense: tables.dense, leaves)
+    unsafe itemSide.backwardLast(itemGradients, dense: tables.dense, leaves)
     for layer in (0..<layers).reversed() {
-      unsafe userSide.backward(layer, dense: tables.dense, leaves)
-      unsafe itemSide.backward(layer, dense: tables.dense, leaves)
+      if layer < layers - 1 {
+        unsafe userSide.backward(layer, dense: tables.dense, leaves)
+        unsafe itemSide.backward(layer, dense: tables.dense, leaves)
+      }
       unsafe try userProduct.multiplyTransposed(
         userSide.meanGradients, into: messageGradient.pointer)
       unsafe try itemProduct.multiplyTransposed(

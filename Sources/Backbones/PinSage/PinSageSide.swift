@@ -3,12 +3,14 @@ import Sharding
 
 /// The layers of PinSage on one side: this rank's users, or the item rows that it owns.
 ///
-/// Dense products run shard by shard, so their shapes depend on the dataset only.
+/// Dense work runs block by block; see ``RowBlock``. Back through the head and the last layer it goes
+/// for those rows only that have a gradient.
 @safe
 final class PinSageSide {
   let count: Int
   private let stride: Int
   private let shards: [Range<Int>]
+  private let blocks: [RowBlock]
   private let firstRow: Int
   private let maps: PinSageMap.Model
   private let keys: AlignedBuffer<UInt32>
@@ -22,9 +24,9 @@ final class PinSageSide {
   private let hidden: AlignedBuffer<Float>
   /// `(count, F)`: the gradient of the rows at hand; in the end that of the table's rows.
   private let gradient: AlignedBuffer<Float>
-  private let scratch: AlignedBuffer<Float>
   /// `(count, 2F)`: the gradient of ``joined`` of the layer at hand.
   private let joinedGradient: AlignedBuffer<Float>
+  private let chosen: PinSageRows
 
   /// The dense gradients of this rank's shards.
   @safe
@@ -36,6 +38,8 @@ final class PinSageSide {
       unsafe self.pointer = unsafe pointer
       self.count = count
     }
+
+    func leaf(of shard: Int) -> UnsafeMutablePointer<Float> { unsafe pointer + shard * count }
   }
 
   /// - Parameters:
@@ -45,6 +49,7 @@ final class PinSageSide {
   ///   - stride: `F`.
   init(shards: [Range<Int>], rows: Range<Int>, maps: PinSageMap.Model, stride: Int) {
     self.shards = shards
+    blocks = RowBlock.cut(shards)
     self.maps = maps
     self.stride = stride
     count = rows.count
@@ -56,8 +61,8 @@ final class PinSageSide {
     last = AlignedBuffer(count: size)
     hidden = AlignedBuffer(count: size)
     gradient = AlignedBuffer(count: size)
-    scratch = AlignedBuffer(count: size)
     joinedGradient = AlignedBuffer(count: 2 * size)
+    chosen = PinSageRows(stride: stride)
     keys = AlignedBuffer(count: rows.count)
     for (index, row) in rows.enumerated() { unsafe keys.pointer[index] = UInt32(row) }
   }
@@ -87,9 +92,11 @@ final class PinSageSide {
   func writeMessages(
     _ layer: Int, dense: UnsafePointer<Float>, into messages: UnsafeMutablePointer<Float>
   ) {
-    unsafe apply(
-      maps.neighbours[layer], wide(joined[layer]), dense,
-      into: MutableMatrix(messages, stride: stride))
+    let target = unsafe MutableMatrix(messages, stride: stride)
+    for block in blocks {
+      unsafe apply(
+        maps.neighbours[layer], wide(joined[layer]), dense, block.range, into: target)
+    }
   }
 
   /// The place of the neighbours' means of layer `layer`.
@@ -97,68 +104,92 @@ final class PinSageSide {
 
   /// Computes layer `layer` from the rows before it and the means.
   func forward(_ layer: Int, dense: UnsafePointer<Float>) {
-    unsafe apply(maps.outputs[layer], wide(joined[layer]), dense, into: narrow(outputs[layer]))
-    unsafe RowNormalization.forward(
-      narrow(outputs[layer]).reading, rows: count, columns: stride, norms: norms[layer].pointer,
-      into: rows(after: layer))
+    let (output, target) = (narrow(outputs[layer]), rows(after: layer))
+    for block in blocks {
+      let first = block.range.lowerBound
+      unsafe apply(maps.outputs[layer], wide(joined[layer]), dense, block.range, into: output)
+      unsafe RowNormalization.forward(
+        output.rows(from: first).reading, rows: block.range.count, columns: stride,
+        norms: norms[layer].pointer + first, into: target.rows(from: first))
+    }
   }
 
   /// Writes the propagated rows, `(count, F)`.
   func writeHead(dense: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>) {
-    unsafe apply(maps.headHidden, narrow(last), dense, into: narrow(hidden))
-    for shard in shards {
+    let target = unsafe MutableMatrix(target, stride: stride)
+    for block in blocks {
+      let first = block.range.lowerBound
+      unsafe apply(maps.headHidden, narrow(last), dense, block.range, into: narrow(hidden))
       unsafe Linear.forward(
-        maps.headOutput.layer(dense), rows: shard.count,
-        input: narrow(hidden).rows(from: shard.lowerBound).reading,
-        output: MutableMatrix(target, stride: stride).rows(from: shard.lowerBound))
+        maps.headOutput.layer(dense), rows: block.range.count,
+        input: narrow(hidden).rows(from: first).reading, output: target.rows(from: first))
     }
   }
 
   private func apply(
-    _ map: PinSageMap, _ input: MutableMatrix, _ dense: UnsafePointer<Float>,
+    _ map: PinSageMap, _ input: MutableMatrix, _ dense: UnsafePointer<Float>, _ rows: Range<Int>,
     into output: MutableMatrix
   ) {
-    for shard in shards {
-      let target = output.rows(from: shard.lowerBound)
-      unsafe Linear.forward(
-        map.layer(dense), rows: shard.count, input: input.rows(from: shard.lowerBound).reading,
-        output: target)
-      unsafe RectifiedLinear.forward(
-        target, rows: shard.count, columns: stride, bias: map.bias(dense))
-    }
+    let target = output.rows(from: rows.lowerBound)
+    unsafe Linear.forward(
+      map.layer(dense), rows: rows.count, input: input.rows(from: rows.lowerBound).reading,
+      output: target)
+    unsafe RectifiedLinear.forward(
+      target, rows: rows.count, columns: stride, bias: map.bias(dense))
   }
 
   // MARK: Backward
 
-  /// Goes from the gradients of some propagated rows, the others' being zero, to the last layer.
-  func beginBackward(_ gradients: KeyedRows, dense: UnsafePointer<Float>, _ leaves: Leaves) {
-    unsafe gradient.pointer.update(repeating: 0, count: gradient.count)
-    for index in 0..<gradients.count {
-      let row = unsafe Int(gradients.keys[index]) - firstRow
-      unsafe (gradient.pointer + row * stride).update(
-        from: gradients.rows + index * stride, count: stride)
+  /// Goes from the gradients of some propagated rows, the others' being zero, through the head and the
+  /// last layer.
+  func backwardLast(_ gradients: KeyedRows, dense: UnsafePointer<Float>, _ leaves: Leaves) {
+    unsafe joinedGradient.pointer.update(repeating: 0, count: joinedGradient.count)
+    let layer = outputs.count - 1
+    unsafe RowBlock.forEach(
+      of: gradients.keys, count: gradients.count, shards: shards, firstRow: firstRow
+    ) { block in
+      unsafe chosen.choose(gradients.keys + block.range.lowerBound, block.range.count, firstRow)
+      let leaf = unsafe leaves.leaf(of: block.shard)
+      let given = unsafe Matrix(
+        gradients.rows + block.range.lowerBound * stride, stride: stride)
+      let pass = unsafe PinSagePass(rows: block.range.count, dense: dense, leaf: leaf)
+      let (first, second) = (chosen.first, chosen.second)
+      let hidden = chosen.gather(narrow(hidden), into: chosen.values)
+      pass.backward(maps.headOutput, input: hidden, given, into: first)
+      RectifiedLinear.backward(
+        outputs: hidden, gradients: first, rows: pass.rows, columns: stride)
+      let last = chosen.gather(narrow(last), into: chosen.values)
+      pass.backward(maps.headHidden, input: last, first.reading, into: second)
+      unsafe RowNormalization.backward(
+        outputs: last, norms: chosen.gather(norms[layer]), outputGradient: second.reading,
+        rows: pass.rows, columns: stride, into: second)
+      RectifiedLinear.backward(
+        outputs: chosen.gather(narrow(outputs[layer]), into: chosen.values), gradients: second,
+        rows: pass.rows, columns: stride)
+      let joined = chosen.gather(wide(joined[layer]), width: 2, into: chosen.wideValues)
+      pass.backward(
+        maps.outputs[layer], input: joined, second.reading, into: chosen.wideGradient)
+      chosen.scatter(chosen.wideGradient.reading, width: 2, into: wide(joinedGradient))
     }
-    unsafe applyBackward(
-      maps.headOutput, input: narrow(hidden), narrow(gradient), dense, leaves, into: narrow(scratch)
-    )
-    RectifiedLinear.backward(
-      outputs: narrow(hidden).reading, gradients: narrow(scratch), rows: count, columns: stride)
-    unsafe applyBackward(
-      maps.headHidden, input: narrow(last), narrow(scratch), dense, leaves, into: narrow(gradient))
   }
 
-  /// Goes back through layer `layer`, up to the rows before it and the neighbours' means.
+  /// Goes back through layer `layer`, which is not the last, up to the rows before it and the
+  /// neighbours' means.
   func backward(_ layer: Int, dense: UnsafePointer<Float>, _ leaves: Leaves) {
-    unsafe RowNormalization.backward(
-      outputs: rows(after: layer).reading, norms: norms[layer].pointer,
-      outputGradient: narrow(gradient).reading, rows: count, columns: stride,
-      into: narrow(gradient))
-    RectifiedLinear.backward(
-      outputs: narrow(outputs[layer]).reading, gradients: narrow(gradient), rows: count,
-      columns: stride)
-    unsafe applyBackward(
-      maps.outputs[layer], input: wide(joined[layer]), narrow(gradient), dense, leaves,
-      into: wide(joinedGradient))
+    for block in blocks {
+      let (first, size) = (block.range.lowerBound, block.range.count)
+      let gradient = narrow(gradient).rows(from: first)
+      unsafe RowNormalization.backward(
+        outputs: rows(after: layer).rows(from: first).reading, norms: norms[layer].pointer + first,
+        outputGradient: gradient.reading, rows: size, columns: stride, into: gradient)
+      RectifiedLinear.backward(
+        outputs: narrow(outputs[layer]).rows(from: first).reading, gradients: gradient, rows: size,
+        columns: stride)
+      let pass = unsafe PinSagePass(rows: size, dense: dense, leaf: leaves.leaf(of: block.shard))
+      pass.backward(
+        maps.outputs[layer], input: wide(joined[layer]).rows(from: first).reading,
+        gradient.reading, into: wide(joinedGradient).rows(from: first))
+    }
   }
 
   /// `(count, F)`: the gradients of the neighbours' means.
@@ -183,27 +214,22 @@ final class PinSageSide {
     gradient messageGradient: UnsafeMutablePointer<Float>, dense: UnsafePointer<Float>,
     _ leaves: Leaves
   ) {
-    let gradients = unsafe MutableMatrix(messageGradient, stride: stride)
-    unsafe RectifiedLinear.backward(
-      outputs: Matrix(messages, stride: stride), gradients: gradients, rows: count,
-      columns: stride)
-    unsafe applyBackward(
-      maps.neighbours[layer], input: wide(joined[layer]), gradients, dense, leaves,
-      into: narrow(gradient))
-    Elementwise.add(
-      wide(joinedGradient).reading, to: narrow(gradient), rows: count, columns: stride)
-  }
-
-  private func applyBackward(
-    _ map: PinSageMap, input: MutableMatrix, _ outputGradient: MutableMatrix,
-    _ dense: UnsafePointer<Float>, _ leaves: Leaves, into target: MutableMatrix
-  ) {
-    for (index, shard) in shards.enumerated() {
-      unsafe Linear.backward(
-        map.layer(dense), rows: shard.count, input: input.rows(from: shard.lowerBound).reading,
-        outputGradient: outputGradient.rows(from: shard.lowerBound).reading,
-        inputGradient: target.rows(from: shard.lowerBound),
-        gradients: map.gradients(leaves.pointer + index * leaves.count))
+    let (messages, gradients) = unsafe (
+      Matrix(messages, stride: stride), MutableMatrix(messageGradient, stride: stride)
+    )
+    for block in blocks {
+      let (first, size) = (block.range.lowerBound, block.range.count)
+      let (received, target) = (
+        gradients.rows(from: first), narrow(gradient).rows(from: first)
+      )
+      RectifiedLinear.backward(
+        outputs: messages.rows(from: first), gradients: received, rows: size, columns: stride)
+      let pass = unsafe PinSagePass(rows: size, dense: dense, leaf: leaves.leaf(of: block.shard))
+      pass.backward(
+        maps.neighbours[layer], input: wide(joined[layer]).rows(from: first).reading,
+        received.reading, into: target)
+      Elementwise.add(
+        wide(joinedGradient).rows(from: first).reading, to: target, rows: size, columns: stride)
     }
   }
 

@@ -34,6 +34,31 @@ static inline __attribute__((always_inline)) inverse_float8 inverse_select(
   return (inverse_float8)((mask & (inverse_int8)kept) | (~mask & (inverse_int8)other));
 }
 
+typedef unsigned inverse_uint8 __attribute__((ext_vector_type(8)));
+
+/// Bit `j` is set where word `j` of the eight at `words` is at least `bound`.
+///
+/// Swift has no way from a vector of truths to bits.
+static inline __attribute__((always_inline)) unsigned inverse_at_least(
+    const unsigned *words, unsigned bound) {
+  inverse_uint8 value;
+  __builtin_memcpy(&value, words, sizeof(value));
+  const inverse_int8 mask = value >= bound;
+  return (unsigned)__builtin_ia32_movmskps256((inverse_float8)mask);
+}
+
+typedef unsigned long long inverse_ulong4 __attribute__((ext_vector_type(4)));
+
+/// `value`, in one register.
+///
+/// Two vectors that go through the same steps are otherwise mixed, lane by lane, at the price of a
+/// shuffle for each step.
+static inline __attribute__((always_inline)) inverse_ulong4 inverse_whole_words(
+    inverse_ulong4 value) {
+  __asm__("" : "+x"(value));
+  return value;
+}
+
 /// `value`, in one register.
 ///
 /// A sum of halves makes the compiler compute in halves, and halves of halves, whatever they come
