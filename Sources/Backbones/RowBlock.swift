@@ -17,6 +17,7 @@ package struct RowBlock {
   /// All rows of the shards.
   ///
   /// - Parameter shards: The rows of each, one after the other.
+  /// - Returns: The blocks, in the order of the rows.
   package static func cut(_ shards: [Range<Int>]) -> [RowBlock] {
     shards.enumerated().flatMap { shard, rows in
       stride(from: rows.lowerBound, to: rows.upperBound, by: size).map {
@@ -32,6 +33,7 @@ package struct RowBlock {
   ///   - count: Of them.
   ///   - shards: The rows of each shard, one after the other; every key is in one.
   ///   - firstRow: The number of the row that `shards` count from.
+  ///   - body: Takes a block whose range counts in `keys`.
   /// - Complexity: O(count + shards); no allocation.
   package static func forEach(
     of keys: UnsafePointer<UInt32>, count: Int, shards: [Range<Int>], firstRow: Int,

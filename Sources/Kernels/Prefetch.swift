@@ -1,7 +1,11 @@
 internal import CBuiltins
 
-/// Rows ahead of which the next row is asked for: far enough to hide a trip to the last-level cache
-/// behind the arithmetic of a few rows.
+/// Rows ahead of which a row is asked for that is only read.
+///
+/// Rows are asked for up to the second-level cache. The first level has few places for lines under
+/// way, which bound every walk over a table out of cache; the second has twice as many, and room for
+/// what comes early. From there a row is near enough for the processor to wait for by itself.
+/// docs/decisions/0012-step-engine.md has what was measured.
 let prefetchDistance = 32
 
 /// Asks for `width` floats that will be read soon, at most the first four cache lines of them; the
@@ -22,6 +26,6 @@ func prefetchAll(_ row: UnsafePointer<Float>, width: Int) {
 }
 
 /// Rows ahead of which to ask for all of a row, of which `bytes` are touched: as much as memory can
-/// be asked for at once, and not so much that it leaves the first-level cache again.
+/// be asked for at once, and little beside the second-level cache.
 @inline(__always)
 func prefetchRows(bytes: Int) -> Int { min(max(16384 / bytes, 4), 48) }

@@ -26,7 +26,8 @@ struct GraphGolden: Decodable {
   /// The same graph `copies` times, none connected with another: nodes of a kind are numbered copy by
   /// copy, after those before them. Every copy must give what one gives.
   func problem(
-    _ model: Model, copies: Int = 1, _ makeBackbone: @escaping @Sendable () -> any PropagatingBackbone
+    _ model: Model, copies: Int = 1,
+    _ makeBackbone: @escaping @Sendable () -> any PropagatingBackbone
   ) -> GraphProblem {
     let all = 0..<copies
     func spread(_ node: Int) -> [Int] { all.map { node * copies + $0 } }
@@ -47,7 +48,8 @@ struct GraphGolden: Decodable {
       model: Model(
         factors: model.factors, layers: model.layers, tensors: tensors, users: model.users,
         items: model.items,
-        pairs: model.pairs.flatMap { pair in zip(spread(pair[0]), spread(pair[1])).map { [$0, $1] } },
+        pairs: model.pairs.flatMap { pair in zip(spread(pair[0]), spread(pair[1])).map { [$0, $1] }
+        },
         delta: model.delta.flatMap { delta in all.map { _ in delta } }, scores: model.scores,
         gradients: model.gradients), makeBackbone: makeBackbone)
   }
@@ -126,7 +128,8 @@ struct GraphProblem: Sendable {
     let values = AlignedBuffer(lists.joined().map { Float($0[1]) })
     defer { withExtendedLifetime((starts, columns, values)) {} }
     return unsafe SparseRows(
-      rowCount: nodes.count, columnCount: itemCount, starts: starts.pointer, columns: columns.pointer,
+      rowCount: nodes.count, columnCount: itemCount, starts: starts.pointer,
+      columns: columns.pointer,
       values: values.pointer)
   }
 
@@ -153,7 +156,8 @@ struct GraphProblem: Sendable {
         try pinSage.makePropagation(
           over: graph,
           neighbours: WalkNeighbours(
-            users: rows(ownUsers), items: rows(userCount + ownItems.lowerBound..<userCount + ownItems.upperBound)))
+            users: rows(ownUsers),
+            items: rows(userCount + ownItems.lowerBound..<userCount + ownItems.upperBound)))
       } else {
         try backbone.makePropagation(over: graph)
       }

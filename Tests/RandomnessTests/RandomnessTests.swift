@@ -30,7 +30,8 @@ import Testing
   @Test func wordsOfManyDrawsAreThoseOfEach() {
     let random = Philox(seed: 9, purpose: .verification)
     for (row, first, count) in [
-      (0, 0, 8), (5, 3, 1), (1 << 33 + 7, 11, 7), (41, 100, 16), (.max, (1 << 32) - 5, 27), (2, 4, 0),
+      (0, 0, 8), (5, 3, 1), (1 << 33 + 7, 11, 7), (41, 100, 16), (.max, (1 << 32) - 5, 27),
+      (2, 4, 0),
     ] {
       let draws = first..<first + count
       let filled = unsafe [UInt32](unsafeUninitializedCapacity: 4 * count) { buffer, initialized in
