@@ -130,13 +130,17 @@ package enum Synthesis {
     mutating func show(_ count: Int, to user: Int, _ model: FeedModel, seed: UInt64) {
       for item in items { isShown[item] = false }
       items.removeAll(keepingCapacity: true)
-      for draw in 0..<20 * count + 100 where items.count < count {
+      for draw in 0..<20 * count + 100 {
+        guard items.count < count else { return }
         if let item = model.candidate(user: user, draw: draw) { add(item) }
       }
       // Someone who sees half of everything would wait long for the least popular items.
       let rest = Permutation(
         count: isShown.count, seed: seed, purpose: .synthesis, stream: user + 1)
-      for position in 0..<isShown.count where items.count < count { add(rest[position]) }
+      for position in 0..<isShown.count {
+        guard items.count < count else { return }
+        add(rest[position])
+      }
     }
 
     private mutating func add(_ item: Int) {
