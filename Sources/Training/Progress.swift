@@ -1,42 +1,66 @@
 import Foundation
 
-/// Tells the user how far training is: a bar that redraws itself on a terminal, nothing otherwise
-/// (finished epochs are logged either way).
+/// Tells the user how far training is within an epoch: a bar that redraws itself on a terminal, else a
+/// line a minute. Finished epochs are logged by others.
 package struct ProgressBar {
+  /// Where progress is told.
+  package enum Display {
+    /// Nowhere: ranks other than 0.
+    case none
+    /// In one line of standard error, which is a terminal.
+    case terminal
+    /// By lines, for logs that are read later.
+    case lines((String) -> Void)
+  }
+
   private static let width = 24
-  private let isShown: Bool
-  private let start = ContinuousClock.now
-  private var lastDrawn: ContinuousClock.Instant?
+  private let display: Display
+  private let start: ContinuousClock.Instant
+  private var lastTold: ContinuousClock.Instant
+  private var isDrawn = false
   private let rowsAtStart: Int
 
   /// - Parameters:
-  ///   - isShown: Rank 0 with a terminal on its standard error stream.
+  ///   - display: Where.
   ///   - rowsDone: Rows of the run that are done already.
-  init(isShown: Bool, rowsDone: Int) {
-    self.isShown = isShown
+  ///   - now: The time.
+  package init(_ display: Display, rowsDone: Int, now: ContinuousClock.Instant = .now) {
+    self.display = display
+    (start, lastTold) = (now, now)
     rowsAtStart = rowsDone
   }
 
-  /// Whether the standard error stream is a terminal.
-  static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
-
-  /// Redraws at most ten times a second.
-  mutating func update(epoch: Int, epochs: Int, rowsDone: Int, rowsTotal: Int) {
-    guard isShown else { return }
-    let now = ContinuousClock.now
-    if let lastDrawn, now - lastDrawn < .milliseconds(100) { return }
-    lastDrawn = now
+  /// Redraws at most ten times a second; says a line when none was said for a minute.
+  package mutating func update(
+    epoch: Int, epochs: Int, rowsDone: Int, rowsTotal: Int, now: ContinuousClock.Instant = .now
+  ) {
+    let pause: Duration
+    switch display {
+    case .none: return
+    case .terminal: pause = isDrawn ? .milliseconds(100) : .zero
+    case .lines: pause = .seconds(60)
+    }
+    guard now - lastTold >= pause else { return }
+    lastTold = now
+    let share = Self.share(rowsDone, of: rowsTotal)
     let elapsed = (now - start) / .seconds(1)
-    let line = Self.line(
-      epoch: epoch, epochs: epochs, rowsDone: rowsDone, rowsTotal: rowsTotal,
+    let figures = Self.figures(
+      rowsDone: rowsDone, rowsTotal: rowsTotal,
       rowsPerSecond: Double(rowsDone - rowsAtStart) / max(elapsed, 1e-9))
-    FileHandle.standardError.write(Data("\r\(line)\u{1B}[K".utf8))
+    if case .lines(let say) = display {
+      say("epoch \(epoch)/\(epochs)  \(share.percent) % of all  \(figures)")
+      return
+    }
+    isDrawn = true
+    let bar = Self.bar(epoch: epoch, epochs: epochs, share: share)
+    FileHandle.standardError.write(Data("\r\(bar)  \(figures)\u{1B}[K".utf8))
   }
 
-  /// Leaves the line to what is printed next.
-  mutating func clear() {
-    guard isShown, lastDrawn != nil else { return }
-    lastDrawn = nil
+  /// Leaves the line to what is printed next, the end of an epoch.
+  package mutating func clear(now: ContinuousClock.Instant = .now) {
+    lastTold = now
+    guard isDrawn else { return }
+    isDrawn = false
     FileHandle.standardError.write(Data("\r\u{1B}[K".utf8))
   }
 
@@ -44,15 +68,30 @@ package struct ProgressBar {
   package static func line(
     epoch: Int, epochs: Int, rowsDone: Int, rowsTotal: Int, rowsPerSecond: Double
   ) -> String {
-    let share = rowsTotal > 0 ? min(1, Double(rowsDone) / Double(rowsTotal)) : 0
-    let filled = Int(share * Double(width))
+    let bar = bar(epoch: epoch, epochs: epochs, share: share(rowsDone, of: rowsTotal))
+    let figures = figures(rowsDone: rowsDone, rowsTotal: rowsTotal, rowsPerSecond: rowsPerSecond)
+    return "\(bar)  \(figures)"
+  }
+
+  private static func share(_ done: Int, of total: Int) -> (value: Double, percent: Int) {
+    let share = total > 0 ? min(1, Double(done) / Double(total)) : 0
+    return (share, Int((share * 100).rounded()))
+  }
+
+  private static func bar(
+    epoch: Int, epochs: Int, share: (value: Double, percent: Int)
+  ) -> String {
+    let filled = Int(share.value * Double(width))
     let bar =
       String(repeating: "=", count: filled) + String(repeating: " ", count: width - filled)
-    let left = rowsPerSecond > 0 ? Double(max(0, rowsTotal - rowsDone)) / rowsPerSecond : 0
-    let percent = "\(Int((share * 100).rounded()))"
+    let percent = "\(share.percent)"
     let indent = String(repeating: " ", count: 3 - percent.count)
-    return "epoch \(epoch)/\(epochs) [\(bar)] \(indent)\(percent) %  "
-      + "\(rate(rowsPerSecond)) rows/s  \(duration(left)) left"
+    return "epoch \(epoch)/\(epochs) [\(bar)] \(indent)\(percent) %"
+  }
+
+  private static func figures(rowsDone: Int, rowsTotal: Int, rowsPerSecond: Double) -> String {
+    let left = rowsPerSecond > 0 ? Double(max(0, rowsTotal - rowsDone)) / rowsPerSecond : 0
+    return "\(rate(rowsPerSecond)) rows/s  \(duration(left)) left"
   }
 
   /// `1.93 M`, `45.1 k`, `312`.

@@ -20,6 +20,7 @@ package final class Trainer {
     package var isResuming = false
     /// Asked after every step; true ends the run after a checkpoint.
     package var isStopRequested: () -> Bool = { false }
+    /// Draw a bar on standard error, which is a terminal, instead of a line a minute in the log.
     package var showsProgress = false
     /// Where the weights and moments of a row lie.
     package var placement = RowPlacement.bySize
@@ -119,8 +120,7 @@ package final class Trainer {
     // However the run ends, what is being written comes to its end.
     defer { try? checkpoints.finish() }
     if let finished = try begin() { return finished }
-    var bar = ProgressBar(
-      isShown: surroundings.showsProgress && group.rank == 0, rowsDone: state.rowsDone)
+    var bar = ProgressBar(progressDisplay, rowsDone: state.rowsDone)
     let rowsTotal = loader.rowCount * configuration.epochs
     while state.epoch < configuration.epochs, !state.isFinished {
       while state.step < loader.stepCount {
@@ -147,6 +147,12 @@ package final class Trainer {
       try finishEpoch()
     }
     return try finish()
+  }
+
+  private var progressDisplay: ProgressBar.Display {
+    guard group.rank == 0 else { return .none }
+    let log = surroundings.log
+    return surroundings.showsProgress ? .terminal : .lines { log.info("\($0)") }
   }
 
   /// Returns whether some rank was asked to stop.

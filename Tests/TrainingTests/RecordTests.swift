@@ -34,6 +34,28 @@ import Training
         .contains("  0 %"))
   }
 
+  /// Logs get a line a minute, counted from the last one, whoever said it.
+  @Test func linesAreSaidOnceAMinute() {
+    var said: [String] = []
+    let start = ContinuousClock.now
+    var bar = ProgressBar(.lines { said.append($0) }, rowsDone: 100, now: start)
+    func update(_ second: Int, rowsDone: Int) {
+      bar.update(
+        epoch: 2, epochs: 8, rowsDone: rowsDone, rowsTotal: 8000, now: start + .seconds(second))
+    }
+    update(1, rowsDone: 200)
+    update(59, rowsDone: 900)
+    #expect(said.isEmpty)
+    update(60, rowsDone: 1000)
+    update(61, rowsDone: 1010)
+    #expect(said == ["epoch 2/8  13 % of all  15 rows/s  7:47 left"])
+    bar.clear(now: start + .seconds(100))
+    update(159, rowsDone: 2000)
+    #expect(said.count == 1)
+    update(160, rowsDone: 2500)
+    #expect(said.last == "epoch 2/8  31 % of all  15 rows/s  6:07 left")
+  }
+
   @Test func ratesAndTimesAreRounded() {
     #expect(ProgressBar.rate(312.4) == "312")
     #expect(ProgressBar.rate(45_123) == "45.1 k")
