@@ -28,7 +28,7 @@ final class DropoutWords {
   ///   - place: Distinguishes several masks of a row in a step.
   ///   - key: The step.
   /// - Returns: The mask.
-  /// - Complexity: O(rows · columns), about 1.5 ns a value; no allocation.
+  /// - Complexity: O(rows · columns), about 1 ns a value; no allocation.
   func draw(
     into bits: UnsafeMutablePointer<UInt8>, rows: Int, width: Int? = nil, firstRow: Int,
     place: Int, key: DropoutKey

@@ -8,6 +8,22 @@ internal import CBuiltins
 /// docs/decisions/0012-step-engine.md has what was measured.
 let prefetchDistance = 32
 
+/// The first position of the segment that is ``prefetchDistance`` after `segment`, at most the last:
+/// rows that are read once for each segment are asked for by it.
+///
+/// - Parameters:
+///   - segment: The segment at hand.
+///   - last: The last one.
+///   - order: Positions by segment.
+///   - starts: Where each segment starts there.
+/// - Returns: The position.
+@inline(__always)
+func positionAhead(
+  of segment: Int, last: Int, order: UnsafePointer<UInt32>, starts: UnsafePointer<UInt32>
+) -> Int {
+  unsafe Int(order[Int(starts[min(segment &+ prefetchDistance, last)])])
+}
+
 /// Asks for `width` floats that will be read soon, at most the first four cache lines of them; the
 /// processor follows the rest by itself.
 @inline(__always)

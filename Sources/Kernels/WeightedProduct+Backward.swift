@@ -73,8 +73,9 @@ extension WeightedProduct {
         var sum = Lanes()
         var bias: Float = 0
         let start = unsafe Int(starts[segment])
-        let later = unsafe order[Int(starts[min(segment &+ prefetchDistance, lastSegment)])]
-        unsafe prefetch(users + Int(userIndex[Int(later)]) &* userSpacing, width: Lanes.width)
+        let ahead = unsafe positionAhead(
+          of: segment, last: lastSegment, order: order, starts: starts)
+        unsafe prefetch(users + Int(userIndex[ahead]) &* userSpacing, width: Lanes.width)
         for index in start..<(unsafe Int(starts[segment &+ 1])) {
           let next = unsafe Int(order[min(index &+ prefetchDistance, last)])
           unsafe prefetch(items + Int(itemIndex[next]) &* itemSpacing, width: Lanes.width)
@@ -166,8 +167,9 @@ extension WeightedProduct {
         let start = unsafe Int(starts[segment])
         var leafStart = start
         if unsafe decay.weights != nil {
-          let later = unsafe order[Int(starts[min(segment &+ prefetchDistance, lastSegment)])]
-          let item = unsafe Int(input.items.index[Int(later)]) &* input.items.spacing
+          let ahead = unsafe positionAhead(
+            of: segment, last: lastSegment, order: order, starts: starts)
+          let item = unsafe Int(input.items.index[ahead]) &* input.items.spacing
           unsafe prefetch(items + item, width: Lanes.width)
         }
         var shard = unsafe isOrdered ? runs.shardOfRow[Int(order[start])] : 0

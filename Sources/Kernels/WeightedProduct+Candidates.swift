@@ -75,8 +75,9 @@ extension WeightedProduct {
       let start = unsafe Int(starts[segment])
       let user = unsafe users.base + Int(users.index[Int(order[start])]) &* users.spacing
       let userShift = unsafe shifts.users[segment]
-      let later = unsafe order[Int(starts[min(segment &+ prefetchDistance, lastSegment)])]
-      unsafe prefetch(users.base + Int(users.index[Int(later)]) &* users.spacing, width: stride)
+      let ahead = unsafe positionAhead(
+        of: segment, last: lastSegment, order: order, starts: starts)
+      unsafe prefetch(users.base + Int(users.index[ahead]) &* users.spacing, width: stride)
       for column in Swift.stride(from: 0, to: biasColumn, by: 8) {
         let (value, step) = unsafe (load8(user + column), load8(userShift + column))
         unsafe store8(load8(weights.0 + column) * (value - step), products.0 + column)

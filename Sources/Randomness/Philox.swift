@@ -169,7 +169,7 @@ package struct Philox: Sendable {
   ///   - draws: Which.
   ///   - epoch: 0 for what happens once.
   ///   - row: A row of the dataset or of a table.
-  /// - Complexity: O(draws), about 4 ns each; no allocation.
+  /// - Complexity: O(draws), about 3 ns each; no allocation.
   package func fill(
     _ words: UnsafeMutablePointer<UInt32>, draws: Range<Int>, epoch: Int = 0, row: Int
   ) {

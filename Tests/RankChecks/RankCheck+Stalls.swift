@@ -42,6 +42,7 @@ extension RankCheck {
     for round in 1...count {
       world.position.begin(epoch: 1, step: round)
       try world.position.enter(.forward)
+      // Stands for the work of a step.
       usleep(5000)
       try world.position.enter(.reduce)
       try sum(3)

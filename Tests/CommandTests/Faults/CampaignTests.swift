@@ -87,6 +87,7 @@ private struct Campaign {
       // Seconds that mpirun waits before it kills what it has asked to end.
       environment: patience.merging(["OMPI_MCA_odls_base_sigkill_timeout": "2"]) { $1 })
     try #require(job.waitForError("epoch "), "\(what): \(job.standardError)")
+    // A moment of the step that nothing announces: where a fault falls is what is drawn.
     usleep(pause)
     var isInsideWrite = false
     if moment == .checkpointWrite {

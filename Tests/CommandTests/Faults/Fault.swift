@@ -79,6 +79,7 @@ enum Job {
     while true {
       let left = ProcessTree.processes(withArgument: argument)
       if left.isEmpty || Date() > end { return left }
+      // They are not our children, so the system tells nobody here of their end.
       usleep(20_000)
     }
   }
